@@ -1,0 +1,177 @@
+/** One TCP edge of the mesh: cuts the byte stream into frames, and queues what goes out by importance. */
+import type { Bytes, Socket, SocketHandler } from "../engine/engine";
+import type { Tree } from "./tree";
+
+/** Longest frame that is taken in, bytes. */
+export const MAX_FRAME = 8192;
+/** Bytes handed to the engine before it says that they have left; it should hold less than 4 KB. */
+export const WRITE_WINDOW = 2048;
+
+/** Importance of what is sent, as in painlessMesh; lower goes first. */
+export const PRIORITY_CRITICAL = 0;
+export const PRIORITY_HIGH = 1;
+export const PRIORITY_NORMAL = 2;
+export const PRIORITY_LOW = 3;
+/** Room that node sync, time sync and receipts have beyond the queue limit. */
+export const RESERVE = 4096;
+
+/** Counters of a mesh, since start. */
+export interface MeshStats {
+  /** packages received and sent by this node, passed on for others */
+  rx: number;
+  tx: number;
+  forwarded: number;
+  /** packages without a route, or from a peer that has not introduced itself */
+  dropped: number;
+  /** packages that a full send queue threw away */
+  queueDrops: number;
+  /** frames over MAX_FRAME, and frames that are no valid package */
+  malformed: number;
+  /** links refused: loops, duplicate ids, too many */
+  refused: number;
+}
+
+/** Who takes what a link reports. */
+export interface LinkOwner {
+  stats: MeshStats;
+  /** Bytes of the send queue that applications may fill. */
+  queueLimit: number;
+  opened(link: Link): void;
+  frame(link: Link, text: string): void;
+  /** Called once, whoever closed the connection. */
+  closed(link: Link): void;
+}
+
+export class Link implements SocketHandler {
+  socket: Socket | null;
+  /** The id of the peer, 0 until its first node sync. */
+  id: number;
+  /** What is reachable through the peer, itself included. */
+  tree: Tree;
+  /** Grows with each change of any tree: where two trees hold a node, the later one is right. */
+  changed: number;
+  /** Times of engine.now(); 0 is never. */
+  syncAt: number;
+  timeoutAt: number;
+  timeAt: number;
+  /** Our last time request, -1 when none counts, and how many were fruitless. */
+  asked: number;
+  retries: number;
+  /** What HELLO said: firmware version, and capability bits, -1 before it (a C++ node never says). */
+  version: string;
+  abilities: number;
+  ended: boolean;
+  private readonly owner: LinkOwner;
+  /** This node dialled: the peer is its parent. */
+  readonly up: boolean;
+  private standing: boolean;
+  /** Beginning of a frame that is not complete yet; frames over the limit are skipped to their end. */
+  private part: Bytes;
+  private skipping: boolean;
+  /** Frames that wait, most important first, each with its priority digit in front. */
+  private queue: string[];
+  private queued: number;
+  /** Rest of the frame that is being written, and bytes the engine has not sent. */
+  private rest: Bytes;
+  private flying: number;
+
+  constructor(owner: LinkOwner, socket: Socket | null) {
+    this.owner = owner;
+    this.socket = socket;
+    this.up = !socket;
+    this.standing = !!socket;
+    this.id = this.changed = this.syncAt = this.timeoutAt = this.timeAt = 0;
+    this.queued = this.flying = this.retries = 0;
+    this.asked = this.abilities = -1;
+    this.tree = this.version = this.part = this.rest = "";
+    this.ended = this.skipping = false;
+    this.queue = [];
+  }
+
+  open(): void {
+    if (this.ended) return;
+    this.standing = true;
+    this.owner.opened(this);
+  }
+
+  data(bytes: Bytes): void {
+    const owner = this.owner;
+    let start = 0;
+    let end = bytes.indexOf("\0");
+    while (end >= 0) {
+      if (this.ended) return;
+      if (this.skipping) this.skipping = false;
+      else {
+        const text = this.part + bytes.substring(start, end);
+        this.part = "";
+        if (text.length > MAX_FRAME) owner.stats.malformed++;
+        else if (text) owner.frame(this, text);
+      }
+      start = end + 1;
+      end = bytes.indexOf("\0", start);
+    }
+    if (this.ended || this.skipping) return;
+    this.part += start ? bytes.substr(start) : bytes;
+    if (this.part.length > MAX_FRAME) {
+      owner.stats.malformed++;
+      this.part = "";
+      this.skipping = true;
+    }
+  }
+
+  /**
+   * Queues a frame; `reserve` is what it may take beyond the owner's limit. A full queue gives up what matters less
+   * than this frame, latest first, or else the frame itself. Returns whether the frame was taken.
+   */
+  push(text: string, priority: number, reserve: number): boolean {
+    const queue = this.queue;
+    const stats = this.owner.stats;
+    const size = text.length + 1;
+    let room = this.owner.queueLimit + reserve - this.queued;
+    let keep = queue.length;
+    while (room < size && keep && queue[keep - 1]!.charCodeAt(0) - 48 > priority) room += queue[--keep]!.length - 1;
+    if (this.ended || room < size) {
+      stats.queueDrops++;
+      return false;
+    }
+    while (queue.length > keep) {
+      this.queued -= (queue.pop() as string).length - 1;
+      stats.queueDrops++;
+    }
+    let at = keep;
+    while (at && queue[at - 1]!.charCodeAt(0) - 48 > priority) at--;
+    queue.splice(at, 0, priority + text + "\0");
+    this.queued += size;
+    this.drain(-1);
+    return true;
+  }
+
+  /** The engine has sent everything; also called, with -1, when there may be something to write. */
+  drain(changed?: number): void {
+    if (!changed) this.flying = 0;
+    while (this.socket && this.standing && !this.ended && this.flying < WRITE_WINDOW) {
+      let piece = this.rest;
+      if (!piece) {
+        const next = this.queue.shift();
+        if (!next) return;
+        piece = next.substr(1);
+        this.queued -= piece.length;
+      }
+      const room = WRITE_WINDOW - this.flying;
+      this.rest = piece.substr(room);
+      if (this.rest) piece = piece.substr(0, room);
+      this.flying += piece.length;
+      this.socket.write(piece);
+    }
+  }
+
+  /** The engine reports the end, or (with true) this node wants it. */
+  close(wanted?: boolean): void {
+    if (this.ended) return;
+    this.ended = true;
+    this.queue = [];
+    this.part = this.rest = "";
+    if (wanted && this.socket) this.socket.close();
+    this.owner.closed(this);
+  }
+}

@@ -1,0 +1,167 @@
+/** Puts a node together: mesh, airwave, update, telemetry. The laptop is one too, without the parts that install. */
+import type { Engine, Region } from "./engine/engine";
+import { type Airwave, createAirwave } from "./mesh/airwave";
+import { createMesh, type Mesh, type MeshConfig } from "./mesh/mesh";
+import { MARK, SLOT_CONFIRMED } from "./ota/layout";
+import { createReceiver, type Identity, type Receiver } from "./ota/receiver";
+import { createSender, type Sender } from "./ota/sender";
+import { readSlot } from "./ota/slots";
+import { createSampler } from "./status/sampler";
+import { createStream, type Stream } from "./status/stream";
+import { encodeTelemetry, type Telemetry } from "./wire/telemetry";
+
+/** An image on trial confirms itself after so long in the mesh, or is started again, which counts against it. */
+const CONFIRM_MS = 30000;
+const TRIAL_LIMIT_MS = 300000;
+const TELEMETRY_MS = 60000;
+/** The first frame goes out when the mesh stands, or is dropped for want of a root after so many tries. */
+const FIRST_FRAME_TRIES = 60;
+
+const FLAG_FIRST = 1;
+const FLAG_TRIAL = 8;
+
+/** The node's configuration as provisioned, JSON in the Storage file "cfg". */
+export interface Settings {
+  mesh: MeshConfig;
+  role: string;
+  /** seconds between telemetry key frames, 10..3600 */
+  telemetrySeconds?: number;
+}
+
+export interface NodeParts {
+  engine: Engine;
+  settings: Settings;
+  version: string;
+  capabilities: number;
+  stage: Region;
+  running: Region;
+  spare: Region;
+  trial: boolean;
+  starts: number;
+  /** false on a laptop */
+  installs: boolean;
+  /** Called with every telemetry frame that reaches this node. */
+  telemetry: ((telemetry: Telemetry) => void) | null;
+  /** Called when the state of an update here changes. */
+  updateChanged?: () => void;
+}
+
+export interface EspalierNode {
+  readonly version: string;
+  readonly role: string;
+  readonly hardware: string;
+  readonly engine: Engine;
+  readonly mesh: Mesh;
+  readonly airwave: Airwave;
+  readonly sender: Sender;
+  readonly receiver: Receiver;
+  readonly stream: Stream;
+  /** Runs `handler` once the node has started. */
+  onReady(handler: () => void): void;
+  after(milliseconds: number, run: () => void): number;
+  every(milliseconds: number, run: () => void): number;
+  start(): void;
+}
+
+export function createNode(parts: NodeParts): EspalierNode {
+  const engine = parts.engine;
+  const settings = parts.settings;
+  const running = readSlot(parts.running);
+  const identity: Identity = {
+    hardware: engine.hardware,
+    role: settings.role,
+    version: parts.version,
+    image: running && running.verified ? running.id : "",
+    installs: parts.installs,
+  };
+  settings.mesh.hello = { v: parts.version, c: parts.capabilities };
+  const mesh = createMesh(engine, settings.mesh);
+  const airwave = createAirwave(engine, mesh);
+  const sender = createSender(engine, mesh, airwave, parts.stage);
+  const receiver = createReceiver(
+    engine,
+    mesh,
+    airwave,
+    sender,
+    parts,
+    identity,
+    parts.updateChanged || function () {},
+  );
+  const stream = createStream(engine, mesh, airwave, parts.telemetry);
+  const sample = createSampler({
+    engine: engine,
+    mesh: mesh,
+    airwave: airwave,
+    receiver: receiver,
+    identity: identity,
+    starts: parts.starts,
+  });
+  const ready: (() => void)[] = [];
+  const interval = (settings.telemetrySeconds || 0) * 1000 || TELEMETRY_MS;
+  let trial = parts.trial;
+  let connectedSince = -1;
+  let tries = 0;
+
+  function sendTelemetry(flags: number): void {
+    "cold";
+    stream.forward(encodeTelemetry(sample(flags | (trial ? FLAG_TRIAL : 0)), engine.crc32));
+  }
+
+  function firstTelemetry(): void {
+    "cold";
+    if (mesh.isRoot() || mesh.rootId() || ++tries > FIRST_FRAME_TRIES) {
+      sendTelemetry(FLAG_FIRST);
+      // Spread over the interval, so that nodes that started together do not all speak together.
+      engine.after(engine.random() % interval, function () {
+        sendTelemetry(0);
+        engine.every(interval, function () {
+          sendTelemetry(0);
+        });
+      });
+    } else engine.after(1000, firstTelemetry);
+  }
+
+  /** On trial: confirmed by a stretch of time in the mesh; started again when that does not come. */
+  function judge(): void {
+    "cold";
+    if (!trial) return;
+    const now = engine.now();
+    if (!mesh.neighbours().length && !mesh.isRoot()) connectedSince = -1;
+    else if (connectedSince < 0) connectedSince = now;
+    if (connectedSince >= 0 && now - connectedSince >= CONFIRM_MS) {
+      trial = false;
+      parts.running.write(SLOT_CONFIRMED, MARK);
+      sendTelemetry(0);
+      return;
+    }
+    if (now > TRIAL_LIMIT_MS) engine.restart();
+    else engine.after(5000, judge);
+  }
+
+  return {
+    version: parts.version,
+    role: settings.role,
+    hardware: engine.hardware,
+    engine: engine,
+    mesh: mesh,
+    airwave: airwave,
+    sender: sender,
+    receiver: receiver,
+    stream: stream,
+    onReady: function (handler: () => void) {
+      "cold";
+      ready.push(handler);
+    },
+    after: engine.after,
+    every: engine.every,
+    start: function () {
+      mesh.start();
+      airwave.start();
+      if (parts.installs) {
+        engine.after(2000, firstTelemetry);
+        judge();
+      }
+      for (let i = 0; i < ready.length; i++) ready[i]();
+    },
+  };
+}

@@ -1,0 +1,103 @@
+/**
+ * The flash regions of an update: the two slots, and the stage where an image waits in the form in which it travels.
+ * Marks are bytes cleared in place, so nothing here creates a Storage record.
+ */
+import type { Bytes, Engine, Region } from "../engine/engine";
+import { PAGE } from "../engine/engine";
+import { hex, le16, le32, u16, u32, unhex } from "../wire/bytes";
+import { Bitmap } from "../wire/bitmap";
+import { SHORT_HASH } from "./image";
+import * as at from "./layout";
+
+/** The image found in a slot's header. */
+export interface Installed {
+  id: string;
+  sequence: number;
+  verified: boolean;
+  confirmed: boolean;
+  bad: boolean;
+  /** Manifest as JSON text. */
+  manifest: string;
+}
+
+/** The image found in the stage. */
+export interface Staged {
+  id: string;
+  blobBytes: number;
+  blobOk: boolean;
+  complete: boolean;
+  givenUp: boolean;
+  /** The payload's pages were erased for this image. */
+  erased: boolean;
+}
+
+export function readSlot(slot: Region): Installed | null {
+  "cold";
+  const head = slot.read(0, at.SLOT_MANIFEST);
+  const length = u32(head, at.SLOT_MANIFEST_BYTES);
+  if (head.substr(0, 4) !== at.SLOT_MAGIC || length > PAGE - at.SLOT_MANIFEST) return null;
+  return {
+    id: hex(head.substr(at.SLOT_ID, SHORT_HASH)),
+    sequence: u32(head, at.SLOT_SEQUENCE),
+    verified: head[at.SLOT_VERIFIED] === at.MARK,
+    confirmed: head[at.SLOT_CONFIRMED] === at.MARK,
+    bad: head[at.SLOT_BAD] === at.MARK,
+    manifest: slot.read(at.SLOT_MANIFEST, length),
+  };
+}
+
+/** Completes a slot whose code is in place. The verified mark goes last: before it the loader sees nothing. */
+export function sealSlot(slot: Region, id: string, sequence: number, codeBytes: number, manifest: string): void {
+  "cold";
+  slot.write(at.SLOT_MANIFEST, manifest);
+  slot.write(at.SLOT_ID, unhex(id) as Bytes);
+  slot.write(0, at.SLOT_MAGIC + le32(sequence) + le32(codeBytes) + le32(manifest.length));
+  slot.write(at.SLOT_VERIFIED, at.MARK);
+}
+
+export function readStage(stage: Region): Staged | null {
+  "cold";
+  const head = stage.read(0, at.STAGE_MARKS);
+  const blobBytes = u16(head, at.STAGE_BLOB_BYTES);
+  if (head.substr(0, 4) !== at.STAGE_MAGIC || blobBytes > at.STAGE_HEADER - at.STAGE_BLOB) return null;
+  return {
+    id: hex(head.substr(at.STAGE_ID, SHORT_HASH)),
+    blobBytes: blobBytes,
+    blobOk: head[at.STAGE_BLOB_OK] === at.MARK,
+    complete: head[at.STAGE_COMPLETE] === at.MARK,
+    givenUp: head[at.STAGE_GIVEN_UP] === at.MARK,
+    erased: head[at.STAGE_ERASED] === at.MARK,
+  };
+}
+
+/** Opens an erased stage for an image. */
+export function openStage(stage: Region, id: string, blobBytes: number): void {
+  "cold";
+  stage.write(at.STAGE_ID, (unhex(id) as Bytes) + le16(blobBytes));
+  stage.write(0, at.STAGE_MAGIC);
+}
+
+/** Which chunks the stage holds, as their marks say. */
+export function stagedChunks(stage: Region, count: number): Bitmap {
+  "cold";
+  const have = new Bitmap(count);
+  const marks = stage.read(at.STAGE_MARKS, count);
+  for (let i = 0; i < count; i++) if (marks[i] !== at.UNMARKED) have.put(i, true);
+  return have;
+}
+
+/** Erases the pages in [offset, offset + length) one after another, each in an event of its own, then calls `done`. */
+export function erasePages(engine: Engine, region: Region, offset: number, length: number, done: () => void): void {
+  "cold";
+  let page = offset;
+  function next(): void {
+    if (page >= offset + length || page >= region.size) {
+      done();
+      return;
+    }
+    region.erase(page);
+    page += PAGE;
+    engine.after(1, next);
+  }
+  next();
+}

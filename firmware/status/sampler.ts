@@ -1,0 +1,81 @@
+/** Reads what a node can say of itself; everything that reports status starts from here. */
+import type { Engine } from "../engine/engine";
+import type { Mesh } from "../mesh/mesh";
+import type { Airwave } from "../mesh/airwave";
+import type { Identity, Receiver } from "../ota/receiver";
+import { u32, unhex } from "../wire/bytes";
+import { TELEMETRY_MAGIC, type Telemetry } from "../wire/telemetry";
+
+export interface SamplerParts {
+  engine: Engine;
+  mesh: Mesh;
+  airwave: Airwave;
+  receiver: Receiver;
+  identity: Identity;
+  /** starts since the state page was erased */
+  starts: number;
+}
+
+/** Free memory below which a node counts as short of it, in interpreter variables (some 10 KB). */
+const LOW_MEMORY = 700;
+
+export function createSampler(parts: SamplerParts): (flags: number) => Telemetry {
+  const engine = parts.engine;
+  const mesh = parts.mesh;
+  const version = parts.identity.version.split(".");
+  const image = parts.identity.image ? u32(unhex(parts.identity.image.substr(0, 8)) as string, 0) : 0;
+  let sequence = 0;
+
+  return function (flags: number): Telemetry {
+    // Made anew each time: held, they would cost some forty variables.
+    const roles = ["node", "root", "dashboard", "bridge"];
+    const updateStates = ["idle", "preparing", "receiving", "relaying", "decoding", "verified", "current", "failed"];
+    const memory = engine.memory();
+    const neighbours = mesh.neighbours();
+    const root = mesh.rootId();
+    const me = mesh.getNodeId();
+    let parent = 0;
+    let children = 0;
+    for (let i = 0; i < neighbours.length; i++) {
+      if (neighbours[i].up) parent = neighbours[i].id;
+      else children++;
+    }
+    const role = roles.indexOf(parts.identity.role);
+    const rssi = engine.wifi ? engine.wifi.rssi() : 0;
+    const state = parts.receiver.state();
+    const isRoot = mesh.isRoot();
+    return {
+      magic: TELEMETRY_MAGIC,
+      flags: flags | (isRoot ? 4 : 0),
+      node: me,
+      sequence: sequence++ & 65535,
+      uptime: Math.floor(engine.now() / 1000),
+      memoryFree: memory.free,
+      memoryTotal: memory.total,
+      load: 255,
+      rssi: rssi,
+      parent: parent,
+      hops: isRoot ? 0 : root ? mesh.getHopCount(root) & 255 : 255,
+      children: children,
+      nodes: mesh.getNodeList(true).length,
+      received: mesh.stats.rx,
+      sent: mesh.stats.tx,
+      dropped: (mesh.stats.dropped + mesh.stats.queueDrops) & 65535,
+      refused: (mesh.stats.malformed + parts.airwave.stats.malformed + parts.receiver.stats.refused) & 65535,
+      loss: 0,
+      latency: 65535,
+      starts: parts.starts & 255,
+      reset: engine.resetReason() === "software" ? 1 : 0,
+      alerts: (memory.free < LOW_MEMORY ? 1 : 0) | (state === "failed" ? 16 : 0) | (rssi && rssi < -80 ? 64 : 0),
+      major: +version[0] || 0,
+      minor: +version[1] || 0,
+      patch: +version[2] || 0,
+      image: image,
+      updateState: updateStates.indexOf(state),
+      updatePercent: parts.receiver.percent(),
+      battery: 0,
+      temperature: -128,
+      role: role < 0 ? 255 : role,
+    };
+  };
+}

@@ -1,0 +1,107 @@
+/**
+ * Puts constants where they are used. Espruino finds a variable by walking through the names of every scope on the way,
+ * and each costs a variable of RAM; a number in the text costs neither.
+ */
+import { parse } from "acorn";
+import { variablesToHoist } from "./hoist";
+import { type AnyNode, analyse, childrenOf, nameOf, type Scope, statementsOf } from "./scopes";
+
+/** Longer texts stay variables when they are used more than once. */
+const LONGEST_TEXT = 8;
+
+interface Edit {
+  start: number;
+  end: number;
+  text: string;
+}
+
+/** The constant's text as it is put in place, or null when the initialiser is no constant. */
+function constantText(node: AnyNode | null, code: string): string | null {
+  if (!node) return null;
+  if (node.type === "UnaryExpression" && ["-", "!", "~"].includes(node.operator as string)) {
+    const inner = constantText(node.argument as AnyNode, code);
+    return inner === null || /^["']/.test(inner) ? null : `(${code.slice(node.start, node.end)})`;
+  }
+  if (node.type !== "Literal") return null;
+  const { value } = node as unknown as { value: unknown };
+  const text = code.slice(node.start, node.end);
+  if (typeof value === "number" || typeof value === "boolean") return text;
+  return typeof value === "string" && value.length <= LONGEST_TEXT ? text : null;
+}
+
+/** Names that are written anywhere but in their declaration. */
+function written(root: AnyNode): Set<string> {
+  const names = new Set<string>();
+  const visit = (node: AnyNode): void => {
+    if (node.type === "AssignmentExpression" || node.type === "ForInStatement") names.add(nameOf(node.left));
+    if (node.type === "UpdateExpression") names.add(nameOf(node.argument));
+    childrenOf(node).forEach(visit);
+  };
+  visit(root);
+  return names;
+}
+
+function declares(scope: Scope, name: string): boolean {
+  return scope.parameters.includes(name) || scope.variables.has(name) || scope.functions.has(name);
+}
+
+/** Inlines the constants of the outermost function of an ES5 script, and drops their declarations. */
+export function inlineConstants(code: string): string {
+  const program = parse(code, { ecmaVersion: 5 }) as unknown as AnyNode;
+  const outermost = analyse(program).children[0];
+  if (!outermost) return code;
+  const assigned = written(program);
+  // Read before it has its value, a variable is no constant.
+  for (const name of variablesToHoist(outermost)) assigned.add(name);
+  const constants = new Map<string, string>();
+  const edits: Edit[] = [];
+
+  const seen = new Map<string, number>();
+  for (const statement of statementsOf(outermost.node)) {
+    if (statement.type !== "VariableDeclaration") continue;
+    for (const one of statement.declarations as AnyNode[])
+      seen.set(nameOf(one.id), (seen.get(nameOf(one.id)) ?? 0) + 1);
+  }
+  for (const statement of statementsOf(outermost.node)) {
+    if (statement.type !== "VariableDeclaration") continue;
+    const all = statement.declarations as AnyNode[];
+    for (const one of all) {
+      const name = nameOf(one.id);
+      const text = constantText(one.init as AnyNode | null, code);
+      if (text !== null && !assigned.has(name) && seen.get(name) === 1) constants.set(name, text);
+    }
+    const kept = all.filter((one) => !constants.has(nameOf(one.id)));
+    if (kept.length === all.length) continue;
+    const drop = (start: number, end: number): void => void (start < end && edits.push({ start, end, text: "" }));
+    if (kept.length === 0) drop(statement.start, statement.end);
+    else {
+      drop(all[0]!.start, kept[0]!.start);
+      // From one that stays to the comma before the next that stays, or to the end.
+      kept.forEach((one, i) =>
+        drop(one.end, i + 1 < kept.length ? all[all.indexOf(kept[i + 1]!) - 1]!.end : all.at(-1)!.end),
+      );
+    }
+  }
+
+  const replace = (scope: Scope, hidden: ReadonlySet<string>): void => {
+    for (const { name, start, end } of scope.references) {
+      const text = constants.get(name);
+      if (text !== undefined && !hidden.has(name)) edits.push({ start, end, text });
+    }
+    for (const child of scope.children) {
+      const more = [...constants.keys()].filter((name) => declares(child, name));
+      replace(child, more.length > 0 ? new Set([...hidden, ...more]) : hidden);
+    }
+  };
+  replace(outermost, new Set());
+
+  edits.sort((a, b) => a.start - b.start || a.end - b.end);
+  let result = "";
+  let at = 0;
+  for (const edit of edits) {
+    if (edit.start < at) continue;
+    result += code.slice(at, edit.start) + edit.text;
+    at = edit.end;
+  }
+  return result + code.slice(at);
+}

@@ -1,0 +1,264 @@
+/**
+ * Cold functions stay in flash.
+ *
+ * On Espruino a function that merely exists costs some seven variables of RAM, and a node has four thousand. A function
+ * whose body begins with the directive "cold" is moved into a comment behind the script; where its name was used, a
+ * short helper evaluates its text out of flash, in the scope that it was declared in, for that one use. A call then
+ * costs about a millisecond more and nothing while it does not run.
+ *
+ * This goes for function declarations, and for methods in object literals: there the object gets the helper instead of
+ * the methods, and `object.method` becomes a call of it. So the name of a cold method must be one of a kind in the whole
+ * script, and no method of the engine's; its function must not use `this`.
+ */
+import { readFileSync } from "node:fs";
+import * as path from "node:path";
+import { parse } from "acorn";
+import { type AnyNode, analyse, childrenOf, isFunction, nameOf, type Scope, statementsOf } from "./scopes";
+
+/** Name of the loader's global, whose `code` is the running script as a view on flash. */
+const SCRIPT_TEXT = "global.espalierBoot.code";
+
+interface Cold {
+  scope: Scope;
+  name: string;
+  /** The name of the scope's helper. */
+  helper: string;
+  /** The function. */
+  node: AnyNode;
+  /** Where it stands in an object literal, when it is a method. */
+  method: Method | null;
+}
+
+interface Method {
+  name: string;
+  node: AnyNode;
+  properties: readonly AnyNode[];
+  index: number;
+}
+
+interface Edit {
+  start: number;
+  end: number;
+  text: string;
+}
+
+function isCold(scope: Scope): boolean {
+  const first = statementsOf(scope.node)[0];
+  return first !== undefined && first.directive === "cold";
+}
+
+function owns(scope: Scope, name: string): boolean {
+  return scope.parameters.includes(name) || scope.variables.has(name) || scope.functions.has(name);
+}
+
+/** The scope that a name means, seen from `scope`, or null for a global. */
+function declaring(scope: Scope | null, name: string): Scope | null {
+  for (let at = scope; at; at = at.parent) if (owns(at, name)) return at;
+  return null;
+}
+
+function* everyScope(scope: Scope): Generator<Scope> {
+  yield scope;
+  for (const child of scope.children) yield* everyScope(child);
+}
+
+/** A use that needs the one function object: it is constructed, assigned, or has properties. */
+function needsIdentity(code: string, start: number, end: number): boolean {
+  return (
+    /^\s*(\.|\[|=(?!=)|\+\+|--|[-+*/%&|^]=)/.test(code.slice(end, end + 8)) ||
+    /\bnew\s*$/.test(code.slice(Math.max(0, start - 8), start))
+  );
+}
+
+/** Members by name: where they are defined, and where they are read. */
+interface Members {
+  methods: Method[];
+  definitions: Map<string, number>;
+  reads: Map<string, AnyNode[]>;
+}
+
+function findMembers(program: AnyNode): Members {
+  const found: Members = { methods: [], definitions: new Map(), reads: new Map() };
+  const define = (name: string): void => void found.definitions.set(name, (found.definitions.get(name) ?? 0) + 1);
+  const visit = (node: AnyNode): void => {
+    if (node.type === "ObjectExpression") {
+      const properties = node.properties as AnyNode[];
+      properties.forEach((property, index) => {
+        const key = property.key as AnyNode;
+        const name = key.type === "Identifier" ? nameOf(key) : String(key.value);
+        define(name);
+        const value = property.value as AnyNode;
+        if (property.kind === "init" && isFunction(value)) found.methods.push({ name, node: value, properties, index });
+      });
+    }
+    if (node.type === "AssignmentExpression" && (node.left as AnyNode).type === "MemberExpression") {
+      define(nameOf((node.left as AnyNode).property));
+    }
+    if (node.type === "MemberExpression" && node.computed === false) {
+      const property = node.property as AnyNode;
+      found.reads.set(nameOf(property), [...(found.reads.get(nameOf(property)) ?? []), property]);
+    }
+    if (node.type === "Literal" && typeof node.value === "string") define(node.value);
+    if (node.type === "Property") {
+      visit(node.value as AnyNode);
+      return;
+    }
+    childrenOf(node).forEach(visit);
+  };
+  visit(program);
+  return found;
+}
+
+/** Every name that the engine's type library mentions; one of them may be read on an object of the engine's. */
+export function engineNames(): ReadonlySet<string> {
+  const folder = path.join(__dirname, "../../firmware/engine");
+  const libraries = ["espruino-lib.d.ts", "espruino-api.d.ts"].map((file) =>
+    readFileSync(path.join(folder, file), "utf8"),
+  );
+  return new Set(libraries.join("\n").match(/[A-Za-z_$][\w$]*/g));
+}
+
+/** Finds the functions that can be moved, by their node. */
+function coldFunctions(code: string, root: Scope, members: Members, helpers: Iterator<string>): Map<AnyNode, Cold> {
+  const found = new Map<AnyNode, Cold>();
+  const pinned = new Set<AnyNode>();
+  const reserved = engineNames();
+  const methods = new Map(members.methods.map((method) => [method.node, method]));
+  for (const scope of everyScope(root)) {
+    for (const { name, start, end } of scope.references) {
+      const target = declaring(scope, name)?.functions.get(name);
+      if (target && needsIdentity(code, start, end)) pinned.add(target.node);
+    }
+  }
+  for (const scope of everyScope(root)) {
+    const cold: Omit<Cold, "helper">[] = [];
+    for (const inner of scope.children) {
+      const { node } = inner;
+      const name = nameOf(node.id);
+      if (!isCold(inner) || code.slice(node.start, node.end).includes("*/")) continue;
+      const method = methods.get(node) ?? null;
+      const movable =
+        node.type === "FunctionDeclaration"
+          ? !pinned.has(node) && !scope.variables.has(name)
+          : method !== null && members.definitions.get(method.name) === 1 && !reserved.has(method.name);
+      if (movable) cold.push({ scope, name, node, method });
+    }
+    // The helper is a function as well.
+    if (cold.length < 2) continue;
+    const helper = helpers.next().value as string;
+    for (const one of cold) found.set(one.node, { ...one, helper });
+  }
+  return found;
+}
+
+/** Short names that stand nowhere in the script. */
+function* freshNames(code: string): Generator<string, never> {
+  for (let i = 0; ; i++) {
+    const name = `_${i.toString(36)}`;
+    if (!new RegExp(`(^|[^\\w$])${name}(?![\\w$])`).test(code)) yield name;
+  }
+}
+
+/**
+ * Moves the cold functions of a hoisted ES5 script behind it. The result is a script as well, which finds its own text in `global.espalierBoot.code`.
+ */
+export function overlay(script: string): string {
+  const code = script.trimEnd();
+  const program = parse(code, { ecmaVersion: 5 }) as unknown as AnyNode;
+  const root = analyse(program);
+  const members = findMembers(program);
+  const names = freshNames(code);
+  const text = names.next().value;
+  const offset = names.next().value;
+  const length = names.next().value;
+  const property = names.next().value;
+  const cold = coldFunctions(code, root, members, names);
+  if (cold.size === 0) return strip(code, root);
+
+  const order = [...cold.values()].sort((a, b) => a.node.start - b.node.start);
+  const edits: Edit[] = [];
+  for (const scope of everyScope(root)) {
+    for (const { name, start, end } of scope.references) {
+      const target = declaring(scope, name)?.functions.get(name);
+      const moved = target && cold.get(target.node);
+      if (moved) edits.push({ start, end, text: `${moved.helper}(<${order.indexOf(moved)}>)` });
+    }
+    if (isCold(scope)) {
+      const directive = statementsOf(scope.node)[0]!;
+      edits.push({ start: directive.start, end: directive.end, text: "" });
+    }
+  }
+  const literals = new Set<readonly AnyNode[]>();
+  for (const one of order) {
+    if (!one.method) continue;
+    const { name, properties, index } = one.method;
+    const { start, end } = properties[index]!;
+    // The first cold method of a literal makes place for the helper.
+    if (literals.has(properties)) edits.push({ start: properties[index - 1]!.end, end, text: "" });
+    else edits.push({ start, end, text: `${property}:${one.helper}` });
+    literals.add(properties);
+    for (const read of members.reads.get(name) ?? []) {
+      edits.push({ start: read.start, end: read.end, text: `${property}(<${order.indexOf(one)}>)` });
+    }
+  }
+  const scopes = new Set(order.map((one) => one.scope));
+  for (const scope of scopes) {
+    const helper = order.find((one) => one.scope === scope)!.helper;
+    const at = scope.parent === null ? 0 : (scope.node.body as AnyNode).start + 1;
+    const own = `function ${helper}(${offset},${length}){return eval(${text}.substr(${offset},${length}))}`;
+    edits.push({ start: at, end: at, text: own });
+  }
+  edits.push({ start: 0, end: 0, text: `var ${text}=${SCRIPT_TEXT};` });
+  // At one place the variable goes before the helper.
+  edits.sort((a, b) => a.start - b.start || b.text.localeCompare(a.text));
+
+  const moved = new Set(order.filter((one) => !one.method).map((one) => one.node));
+  const render = (from: number, to: number, inside: AnyNode | null): string => {
+    const holes = [...moved]
+      .filter((node) => node !== inside && node.start >= from && node.end <= to)
+      .map((node) => ({ start: node.start, end: node.end, text: "" }));
+    const parts = [...edits.filter((edit) => edit.start >= from && edit.end <= to), ...holes];
+    parts.sort((a, b) => a.start - b.start);
+    let result = "";
+    let at = from;
+    for (const part of parts) {
+      if (part.start < at) continue;
+      result += code.slice(at, part.start) + part.text;
+      at = part.end;
+    }
+    return result + code.slice(at, to);
+  };
+
+  const main = render(0, code.length, null);
+  const texts = order.map(({ node }) => {
+    const parameters = code.indexOf("(", node.id ? (node.id as AnyNode).end : node.start);
+    return `(function${render(parameters, node.end, node)})`;
+  });
+  return place(main, texts);
+}
+
+/** Writes the offsets in; they depend on the length of the numbers, so it takes a few rounds. */
+function place(main: string, texts: string[]): string {
+  let spans: [number, number][] = texts.map(() => [0, 0]);
+  for (;;) {
+    const fill = (part: string): string =>
+      part.replace(/\(<(\d+)>\)/g, (_, index: string) => `(${spans[Number(index)]!.join(",")})`);
+    const filledMain = `${fill(main)}/*`;
+    const filled = texts.map(fill);
+    let at = filledMain.length;
+    const next = filled.map((part): [number, number] => {
+      const span: [number, number] = [at, part.length];
+      at += part.length;
+      return span;
+    });
+    if (JSON.stringify(next) === JSON.stringify(spans)) return `${filledMain}${filled.join("")}*/`;
+    spans = next;
+  }
+}
+
+/** Takes the directives out of a script in which nothing can be moved. */
+function strip(code: string, root: Scope): string {
+  const directives = [...everyScope(root)].filter(isCold).map((scope) => statementsOf(scope.node)[0]!);
+  directives.sort((a, b) => b.start - a.start);
+  return directives.reduce((text, { start, end }) => text.slice(0, start) + text.slice(end), code);
+}

@@ -1,0 +1,141 @@
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { InvalidArgumentError } from "commander";
+import { version as ownVersion } from "../../package.json";
+import { type Board, BoardError, boardNames, loadBoard } from "../build/board";
+import { checkBudget, sizeReport } from "../build/budget";
+import { bundle, type Bundle } from "../build/bundle";
+import { BuildError, formatFinding } from "../build/findings";
+import { type CommandDefinition, requireOptions } from "../command";
+import { EspalierError, EXIT } from "../errors";
+
+const ROOT = path.resolve(__dirname, "../..");
+
+interface BuildOptions {
+  app: string;
+  board: string;
+  role: string;
+  out?: string;
+  version: string;
+  minify: boolean;
+}
+
+function checked(pattern: RegExp, expected: string): (value: string) => string {
+  return (value) => {
+    if (!pattern.test(value)) throw new InvalidArgumentError(expected);
+    return value;
+  };
+}
+
+/** Telemetry carries a version as three numbers: two of 8 bits, one of 16. */
+function parseVersion(value: string): string {
+  const parts = /^(\d+)\.(\d+)\.(\d+)$/.exec(value)?.slice(1).map(Number) ?? [];
+  const [major = 256, minor = 256, patch = 65536] = parts;
+  if (major > 255 || minor > 255 || patch > 65535) {
+    throw new InvalidArgumentError("Expected three numbers such as 1.4.2, at most 255.255.65535.");
+  }
+  return value;
+}
+
+/** The board, with the mistakes of a command line or a board file as errors of the command line. */
+export function boardOrError(name: string): Board {
+  try {
+    return loadBoard(name);
+  } catch (error) {
+    if (!(error instanceof BoardError)) throw error;
+    const missing = error.code === "board-missing";
+    throw new EspalierError(
+      missing ? "UNKNOWN_BOARD" : "INVALID_BOARD",
+      missing ? `there is no board "${name}"` : error.message,
+      {
+        hint: missing
+          ? `Known boards: ${boardNames().join(", ")}.`
+          : "boards/board.schema.json describes a board's file.",
+        context: { board: name, issues: error.issues },
+        exitCode: EXIT.usage,
+        cause: error,
+      },
+    );
+  }
+}
+
+/** Builds, with what the source may not contain as one error. */
+async function bundleOrError(options: BuildOptions): Promise<Bundle> {
+  try {
+    return await bundle({
+      app: path.relative(ROOT, path.resolve(options.app)),
+      board: options.board,
+      role: options.role,
+      version: options.version,
+      minify: options.minify,
+    });
+  } catch (error) {
+    if (!(error instanceof BuildError)) throw error;
+    const lines = error.findings.map(formatFinding);
+    const count = lines.length === 1 ? "1 reason" : `${lines.length} reasons`;
+    throw new EspalierError("BUILD_REFUSED", `${options.app} cannot be built, ${count}:\n${lines.join("\n")}`, {
+      hint: "docs/writing-apps.md lists what Espruino lacks and what to write instead.",
+      context: { findings: error.findings },
+      cause: error,
+    });
+  }
+}
+
+export const build: CommandDefinition = {
+  examples: [
+    { line: "build --app apps/sensor.ts --board esp32-devkitc", comment: "print sizes" },
+    { line: "build --app apps/sensor.ts --board esp32-devkitc --out sensor.js", comment: "write the script" },
+    { line: "build --app apps/sensor.ts --board esp32-c3-devkitm --role leaf --json", comment: "for another program" },
+  ],
+
+  configure(command) {
+    command
+      .option("-a, --app <file>", "the application's TypeScript module (required)")
+      .option("-b, --board <name>", 'a board, see "espalier boards" (required)')
+      .option(
+        "-r, --role <name>",
+        "which nodes the bundle is for",
+        checked(/^[a-z][a-z0-9-]{0,30}$/, "Expected a word of small letters, digits and hyphens."),
+        "node",
+      )
+      .option("-o, --out <file>", "write the bundle to this file")
+      .option("--version <version>", "version that the bundle reports", parseVersion, ownVersion)
+      .option("--no-minify", "keep names and line breaks, to read the bundle");
+  },
+
+  async run(context, given) {
+    requireOptions(given, ["app", "board"]);
+    const options = given as unknown as BuildOptions;
+    const board = boardOrError(options.board);
+    const built = await bundleOrError(options);
+    const over = checkBudget(board, built);
+    const result = {
+      app: options.app,
+      board: options.board,
+      role: options.role,
+      version: options.version,
+      bytes: built.bytes,
+      budget: board.bundle.bytes,
+      modules: built.modules,
+      warnings: built.warnings,
+      out: options.out ?? null,
+    };
+    const first = over[0];
+    if (first && options.minify) {
+      throw new EspalierError(
+        "OVER_BUDGET",
+        `the bundle has ${first.used} bytes, ${board.name} allows ${first.allowed}:\n${sizeReport(board, built).join("\n")}`,
+        { hint: "Leave something out; nothing was written.", context: result },
+      );
+    }
+    if (options.out !== undefined) {
+      fs.mkdirSync(path.dirname(path.resolve(options.out)), { recursive: true });
+      fs.writeFileSync(options.out, built.code);
+    }
+    for (const warning of built.warnings) context.stderr.write(`warning: ${formatFinding(warning)}\n`);
+    context.report(result, () =>
+      [...sizeReport(board, built), ...(options.out === undefined ? [] : [`written to ${options.out}`])].join("\n"),
+    );
+    return EXIT.ok;
+  },
+};

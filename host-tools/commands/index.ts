@@ -1,0 +1,52 @@
+import type { CommandEntry } from "../command";
+
+/* eslint-disable @typescript-eslint/no-require-imports -- a command's module is loaded when it is asked for */
+
+/** All commands. Their modules load one by one: one may need the compiler, another the simulator or a serial port. */
+export const COMMANDS: readonly CommandEntry[] = [
+  {
+    name: "build",
+    summary: "build an application and the firmware into one script for a board",
+    load: () => (require("./build") as typeof import("./build")).build,
+  },
+  {
+    name: "boards",
+    summary: "list the boards that firmware can be built for",
+    load: () => (require("./boards") as typeof import("./boards")).boards,
+  },
+  {
+    name: "flash",
+    summary: "put Espruino, firmware and settings on boards over USB",
+    load: () => (require("./flash") as typeof import("./flash")).flash,
+  },
+  {
+    name: "inject",
+    summary: "make a node of a board that runs Espruino already, over its console",
+    load: () => (require("./inject") as typeof import("./inject")).inject,
+  },
+  {
+    name: "console",
+    summary: "a JavaScript prompt on a board",
+    load: () => (require("./console") as typeof import("./console")).consoleCommand,
+  },
+  {
+    name: "monitor",
+    summary: "show what a board says",
+    load: () => (require("./monitor") as typeof import("./monitor")).monitor,
+  },
+  {
+    name: "storage",
+    summary: "list, read and write files of a board or of a Storage image",
+    load: () => (require("./storage") as typeof import("./storage")).storage,
+  },
+  {
+    name: "read-mac",
+    summary: "chips and addresses of the boards that are plugged in",
+    load: () => (require("./read-mac") as typeof import("./read-mac")).readMac,
+  },
+  {
+    name: "erase",
+    summary: "erase a board's whole flash",
+    load: () => (require("./erase") as typeof import("./erase")).erase,
+  },
+];

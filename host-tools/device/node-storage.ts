@@ -1,0 +1,83 @@
+/** Builds what a node's Storage holds, from the site's description down to the bytes. */
+import * as path from "node:path";
+import type { Board } from "../build/board";
+import { bundle } from "../build/bundle";
+import { BuildError, formatFinding } from "../build/findings";
+import { type Image, makeImage } from "../build/image";
+import { buildLoader } from "../build/loader";
+import type { SiteNode, Site } from "../config/schema";
+import { settingsFor } from "../config/settings";
+import { EspalierError } from "../errors";
+import { provision } from "./provision";
+
+export interface NodeStorage {
+  /** The whole Storage area. */
+  image: Buffer;
+  /** The bundle as an update image: id, version, hashes. */
+  bundle: Image;
+}
+
+export interface StorageBuilder {
+  /** @throws EspalierError BUILD_REFUSED, SECRET_MISSING */
+  build(node: SiteNode, board: Board): Promise<NodeStorage>;
+}
+
+export interface StorageBuilderOptions {
+  site: Site;
+  /** Folder that applications are named from. */
+  folder: string;
+  /** The project's own folder. */
+  root: string;
+  env?: NodeJS.ProcessEnv;
+}
+
+interface Parts {
+  code: string;
+  loader: string;
+  image: Image;
+}
+
+/** One bundle is built once, however many nodes it is for. */
+export function createStorageBuilder(options: StorageBuilderOptions): StorageBuilder {
+  const { site } = options;
+  const built = new Map<string, Promise<Parts>>();
+
+  async function make(node: SiteNode, board: Board): Promise<Parts> {
+    try {
+      return await compile(node, board);
+    } catch (error) {
+      if (!(error instanceof BuildError)) throw error;
+      const lines = error.findings.map(formatFinding);
+      throw new EspalierError("BUILD_REFUSED", `${node.app ?? "the firmware"} cannot be built:\n${lines.join("\n")}`, {
+        hint: "espalier build shows the same without a board.",
+        context: { findings: error.findings },
+        cause: error,
+      });
+    }
+  }
+
+  async function compile(node: SiteNode, board: Board): Promise<Parts> {
+    const app = node.app === undefined ? null : path.relative(options.root, path.resolve(options.folder, node.app));
+    const { code } = await bundle({ app, role: node.role, board: board.name, version: site.version });
+    const image = makeImage({
+      code,
+      product: site.mesh.name,
+      hardware: board.hardware,
+      role: node.role,
+      version: site.version,
+      encoding: "deflate",
+    });
+    return { code, loader: await buildLoader(board), image };
+  }
+
+  return {
+    async build(node, board) {
+      const key = JSON.stringify([node.app, node.role, board.name]);
+      let parts = built.get(key);
+      if (!parts) built.set(key, (parts = make(node, board)));
+      const { code, loader, image } = await parts;
+      const settings = settingsFor(site, node, options.env);
+      return { image: provision({ board, loader, settings, code, image }), bundle: image };
+    },
+  };
+}

@@ -1,0 +1,53 @@
+/** What a simulated fleet runs: bundles and images of two versions of an application, and the loader. */
+import type { Encoding } from "../../firmware/ota/image";
+import { loadBoard } from "../build/board";
+import { bundle } from "../build/bundle";
+import { type Image, makeImage } from "../build/image";
+import { buildLoader } from "../build/loader";
+
+export interface Build {
+  version: string;
+  code: string;
+  image: Image;
+}
+
+export interface BuildRequest {
+  app: string;
+  board: string;
+  version: string;
+  encoding: Encoding;
+  chunkBytes?: number;
+  /** The bundle is padded with a comment to so many bytes. */
+  size?: number;
+  hardware?: string;
+}
+
+const loaders = new Map<string, Promise<string>>();
+const bundles = new Map<string, Promise<string>>();
+
+/** One text per board and run of the tool. */
+export function loaderFor(name: string): Promise<string> {
+  const known = loaders.get(name) ?? buildLoader(loadBoard(name));
+  loaders.set(name, known);
+  return known;
+}
+
+function bundleFor(app: string, board: string, version: string): Promise<string> {
+  const key = JSON.stringify([app, board, version]);
+  const known = bundles.get(key) ?? bundle({ app, board, role: "node", version }).then(({ code }) => code);
+  bundles.set(key, known);
+  return known;
+}
+
+export async function buildFor(request: BuildRequest): Promise<Build> {
+  const { version, encoding, chunkBytes, size = 0 } = request;
+  let code = await bundleFor(request.app, request.board, version);
+  if (code.length < size) {
+    // Text that compresses about as well as code does.
+    const filler = code.slice(0, 4000).replace(/\*\//g, "* /");
+    while (code.length < size) code += `/*${filler.slice(0, Math.max(0, size - code.length - 4))}*/`;
+  }
+  const hardware = request.hardware ?? loadBoard(request.board).hardware;
+  const image = makeImage({ code, product: "espalier", hardware, role: "node", version, encoding, chunkBytes });
+  return { version, code, image };
+}

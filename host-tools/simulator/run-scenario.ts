@@ -1,0 +1,300 @@
+/** Plays a scenario: forms the mesh, pushes the update, lets happen what is to happen, and compares with what is expected. */
+import type { Telemetry } from "../../firmware/wire/telemetry";
+import type { Encoding } from "../../firmware/ota/image";
+import { loadBoard } from "../build/board";
+import { blobChunks, type Image } from "../build/image";
+import { type NodeProgress, type Push, sendersIn, startPush } from "../gateway/push";
+import { Fleet } from "./fleet";
+import { type Build, buildFor, loaderFor } from "./firmware-builds";
+import { bursts, type LossModel } from "./loss";
+import { Random } from "./random";
+import type { Scenario } from "./scenario";
+import { places } from "./topology";
+
+export interface NodeResult {
+  number: number;
+  id: number;
+  /** Hops to the root when the push began. */
+  hops: number;
+  versionBefore: string;
+  /** As the last telemetry said. */
+  version: string;
+  state: string;
+  error: string;
+  /** Seconds from the push until telemetry showed the new version, -1 when it never did. */
+  seconds: number;
+  boots: number;
+  /** Longest that one event held the node's interpreter, in milliseconds. */
+  longestMs: number;
+}
+
+export interface ScenarioResult {
+  name: string;
+  seed: number;
+  nodes: number;
+  /** Virtual seconds until the mesh was whole, -1 when it never was. */
+  formed: number;
+  updated: number;
+  failed: number;
+  encoding: Encoding | null;
+  transport: string | null;
+  imageBytes: number;
+  chunks: number;
+  /** Virtual seconds from the push to the last node that runs the new version; -1 when none does. */
+  seconds: number;
+  /** Frames with chunks on air, repeats included, and the least that the tree allows. */
+  transmissions: number;
+  lowerBound: number;
+  ratio: number;
+  /** Virtual seconds of the channel in use. */
+  airtime: number;
+  virtualSeconds: number;
+  wallSeconds: number;
+  hops: number;
+  overflowed: number;
+  compactions: number;
+  faults: string[];
+  list: NodeResult[];
+  /** Expectations that did not hold, in words. */
+  failures: string[];
+}
+
+export interface ScenarioWatcher {
+  /** Called now and then with virtual seconds and what the laptop sees. */
+  tick?(view: { seconds: number; inMesh: number; push: Push | null; phase: "forming" | "updating" | "after" }): void;
+  print?(node: number, line: string): void;
+  /** True stops the run. */
+  stopped?(): boolean;
+}
+
+/** Virtual milliseconds between two looks at the fleet. */
+const STEP_MS = 500;
+/** The mesh counts as whole when all nodes have been in it for so long. */
+const SETTLE_SECONDS = 10;
+
+export function lossModel(loss: Scenario["radio"]["loss"]): LossModel {
+  return typeof loss === "number" ? loss : bursts(loss.mean, loss.burst);
+}
+
+/** An image with a fault, which every node must refuse. */
+function damaged(build: Build, how: NonNullable<Scenario["update"]>["damage"]): Image {
+  const { image } = build;
+  if (how === undefined) return image;
+  if (how === "payload") {
+    const chunks = image.chunks.map((chunk) => Buffer.from(chunk));
+    chunks[0]![chunks[0]!.length >> 1]! ^= 1;
+    return { ...image, chunks };
+  }
+  return image;
+}
+
+export async function runScenario(scenario: Scenario, watcher: ScenarioWatcher = {}): Promise<ScenarioResult> {
+  const began = performance.now();
+  const board = loadBoard(scenario.board);
+  const { update } = scenario;
+  const common = { app: scenario.app, board: scenario.board };
+  const first = await buildFor({ ...common, version: scenario.version, encoding: "raw" });
+  const telemetry = new Map<number, Telemetry>();
+  let push: Push | null = null;
+  const layout = new Random(scenario.seed).stream("places");
+  const { shape, spacing } = scenario.topology;
+  const fleet = new Fleet({
+    board,
+    seed: scenario.seed,
+    places: places(shape, scenario.nodes, spacing, layout),
+    loss: lossModel(scenario.radio.loss),
+    throughput: scenario.radio.throughput,
+    loader: await loaderFor(scenario.board),
+    code: first.code,
+    image: first.image,
+    onPrint: (node, line) => watcher.print?.(node, line),
+    onTelemetry(frame) {
+      telemetry.set(frame.node, frame);
+      push?.telemetry(frame);
+    },
+  });
+  const { world } = fleet;
+  let transmissions = 0;
+  world.observe((frame) => {
+    const { payload } = frame;
+    if (payload === undefined) return;
+    if (frame.kind === "tcp" ? payload.includes('"type":716') : payload.charCodeAt(0) === 67) transmissions++;
+  });
+
+  const late = new Map(scenario.late.map(({ node, at }) => [node, at]));
+  fleet.start(fleet.nodes.map(({ number }) => number).filter((number) => !late.has(number)));
+  const happenings = [...scenario.late.map(({ node, at }) => ({ at, powerOn: node })), ...scenario.events].sort(
+    (a, b) => a.at - b.at,
+  ) as Scenario["events"];
+  for (const event of happenings) {
+    world.events.at(event.at * 1000, () => apply(event));
+  }
+
+  function apply(event: Scenario["events"][number]): void {
+    const node = (number: number) => fleet.nodes[number]!;
+    if (event.reset !== undefined) node(event.reset).chip.reset();
+    if (event.powerOff !== undefined) node(event.powerOff).chip.powerOff();
+    if (event.powerOn !== undefined) node(event.powerOn).chip.powerOn();
+    if (event.cutLink) world.cutLink(node(event.cutLink[0]).place, node(event.cutLink[1]).place);
+    if (event.restoreLink) world.restoreLink(node(event.restoreLink[0]).place, node(event.restoreLink[1]).place);
+    if (event.loss !== undefined) world.setLoss(lossModel(event.loss));
+    if (event.laptopOff) fleet.laptop.stop();
+  }
+
+  let formed = -1;
+  let wholeSince = -1;
+  let pushed = -1;
+  let pushDone = false;
+  let lowerBound = 0;
+  let hops = 0;
+  let image: Image | null = null;
+  let encoding: Encoding | null = null;
+  const hopsOf = new Map<number, number>();
+  const until = scenario.until * 1000;
+  const lastEvent = Math.max(0, ...happenings.map(({ at }) => at));
+
+  async function begin(): Promise<void> {
+    if (!update) return;
+    const wish = update.encoding === "auto" ? "heatshrink" : update.encoding;
+    const build = await buildFor({
+      ...common,
+      version: update.version,
+      encoding: wish,
+      chunkBytes: update.chunkBytes,
+      size: update.size,
+      hardware: update.hardware,
+    });
+    encoding = wish;
+    image = damaged(build, update.damage);
+    pushed = fleet.seconds();
+    const { mesh } = fleet.gateway;
+    for (const { id } of fleet.nodes) hopsOf.set(id, mesh.getHopCount(id) - 1);
+    hops = Math.max(0, ...hopsOf.values());
+    const senders = sendersIn(JSON.parse(mesh.subConnectionJson()) as Parameters<typeof sendersIn>[0]);
+    lowerBound = (image.chunks.length + blobChunks(image)) * senders;
+    transmissions = 0;
+    push = startPush(
+      fleet.gateway,
+      image,
+      {
+        transport: update.transport,
+        targets: fleet.nodes.map(({ id }) => id),
+        deadline: update.deadline * 1000,
+      },
+      () => void (pushDone = true),
+    );
+    for (const frame of telemetry.values()) push.telemetry(frame);
+  }
+
+  while (world.events.now() < until && !watcher.stopped?.()) {
+    world.events.run(Math.min(until, world.events.now() + STEP_MS));
+    const seconds = fleet.seconds();
+    const inMesh = fleet.gateway.mesh.getNodeList(false).length;
+    const on = fleet.nodes.filter(({ chip }) => chip.on).length;
+    if (inMesh < on) wholeSince = -1;
+    else if (wholeSince < 0) wholeSince = seconds;
+    if (formed < 0 && wholeSince >= 0 && seconds - wholeSince >= SETTLE_SECONDS) formed = wholeSince;
+    const due = update && (update.at === undefined ? formed >= 0 : seconds >= update.at);
+    if (due && pushed < 0) await begin();
+    const phase = pushed < 0 ? "forming" : pushDone ? "after" : "updating";
+    watcher.tick?.({ seconds, inMesh, push, phase });
+    if (update ? pushDone && seconds > lastEvent : formed >= 0 && seconds > lastEvent + SETTLE_SECONDS) break;
+    // Lets the terminal and Ctrl-C have their turn.
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  const progress = push ? (push as Push).progress : new Map<number, NodeProgress>();
+  const list = fleet.nodes.map(({ number, id, chip }): NodeResult => {
+    const frame = telemetry.get(id);
+    const p = progress.get(id);
+    return {
+      number,
+      id,
+      hops: hopsOf.get(id) ?? -1,
+      versionBefore: p?.versionBefore || scenario.version,
+      version: frame ? `${frame.major}.${frame.minor}.${frame.patch}` : "",
+      state: p?.state ?? "",
+      error: p?.error ?? "",
+      seconds: p && p.doneAfter >= 0 ? p.doneAfter / 1000 : -1,
+      boots: chip.stats.boots,
+      longestMs: Math.round(chip.stats.longestMs),
+    };
+  });
+  const updated = list.filter(({ state }) => state === "running").length;
+  const result: ScenarioResult = {
+    name: scenario.name,
+    seed: scenario.seed,
+    nodes: scenario.nodes,
+    formed,
+    updated,
+    failed: list.filter(({ state }) => state === "failed").length,
+    encoding,
+    transport: update?.transport ?? null,
+    imageBytes: image ? (image as Image).manifest.resultBytes : 0,
+    chunks: image ? (image as Image).chunks.length : 0,
+    seconds: Math.max(-1, ...list.map(({ seconds }) => seconds)),
+    transmissions,
+    lowerBound,
+    ratio: lowerBound ? transmissions / lowerBound : 0,
+    airtime: world.radio.statistics.airtime / 1000,
+    virtualSeconds: fleet.seconds(),
+    wallSeconds: (performance.now() - began) / 1000,
+    hops,
+    overflowed: world.counts.datagramsOverflowed,
+    compactions: fleet.nodes.reduce((sum, { chip }) => sum + chip.stats.compactions, 0),
+    faults: fleet.nodes.flatMap(({ number, chip }) => chip.faults.map((fault) => `node ${number}: ${fault}`)),
+    list,
+    failures: [],
+  };
+  result.failures = judge(scenario, result);
+  fleet.stop();
+  return result;
+}
+
+/** What does not hold of a scenario's expectations. */
+export function judge(scenario: Scenario, result: ScenarioResult): string[] {
+  const { expect } = scenario;
+  const failures: string[] = [];
+  const check = (holds: boolean, text: string): void => void (holds || failures.push(text));
+  if (expect.updated !== undefined) {
+    check(result.updated === expect.updated, `updated: expected ${expect.updated}, ${result.updated} are`);
+  }
+  if (expect.unchanged !== undefined) {
+    const unchanged = result.list.filter(({ version }) => version === scenario.version).length;
+    check(unchanged === expect.unchanged, `unchanged: expected ${expect.unchanged}, ${unchanged} are`);
+  }
+  if (expect.formedWithin !== undefined) {
+    const { formed } = result;
+    const found = formed < 0 ? "it never did" : `took ${formed.toFixed(1)} s`;
+    check(formed >= 0 && formed <= expect.formedWithin, `formedWithin: expected ${expect.formedWithin} s, ${found}`);
+  }
+  if (expect.updatedWithin !== undefined) {
+    const { seconds } = result;
+    check(
+      seconds >= 0 && seconds <= expect.updatedWithin,
+      `updatedWithin: expected ${expect.updatedWithin} s, took ${seconds.toFixed(1)} s`,
+    );
+  }
+  if (expect.ratioAtMost !== undefined) {
+    check(
+      result.ratio <= expect.ratioAtMost,
+      `ratioAtMost: expected ${expect.ratioAtMost}, is ${result.ratio.toFixed(2)}`,
+    );
+  }
+  if (expect.hopsAtLeast !== undefined) {
+    check(result.hops >= expect.hopsAtLeast, `hopsAtLeast: expected ${expect.hopsAtLeast}, there are ${result.hops}`);
+  }
+  if (expect.error !== undefined) {
+    const errors = result.list.filter(({ state }) => state === "failed").map(({ error }) => error);
+    check(
+      errors.length > 0 && errors.every((error) => error === expect.error),
+      `error: expected ${expect.error}, got ${errors.length ? [...new Set(errors)].join(", ") : "no failure"}`,
+    );
+  }
+  check(
+    result.compactions === expect.compactions,
+    `compactions: expected ${expect.compactions}, ${result.compactions} happened`,
+  );
+  check(result.faults.length === 0, `faults: ${result.faults.slice(0, 3).join("; ")}`);
+  return failures;
+}

@@ -1,0 +1,2 @@
+/** An application that Espruino cannot run. */
+export async function later(): Promise<void> {}
