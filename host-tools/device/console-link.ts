@@ -41,7 +41,9 @@ export async function openConsoleLink(port: DevicePort, baudRate = 115200): Prom
     },
   });
 
-  const reader = port.readable!.getReader();
+  const { readable } = port;
+  if (!readable) return port.whenLost;
+  const reader = readable.getReader();
   void (async () => {
     for (;;) {
       const { value, done } = await reader.read();

@@ -79,7 +79,7 @@ export function openFault(path: string, error: unknown): EspalierError {
   if (/EACCES|Permission denied/i.test(text) && !/Access denied/i.test(text))
     return deviceError("PORT_PERMISSION", `no permission to open ${path}`, details);
   // Windows says "Access denied" for a port that another program holds.
-  if (/EBUSY|cannot lock|temporarily unavailable|Access denied|resource busy/i.test(text))
+  if (/EBUSY|is in use|cannot lock|temporarily unavailable|Access denied|resource busy/i.test(text))
     return deviceError("PORT_BUSY", `${path} is in use by another program`, details);
   if (/ENOENT|No such file|File not found|ENXIO|ENODEV|No such device/i.test(text))
     return deviceError("PORT_NOT_FOUND", `there is no port ${path}`, details);

@@ -21,6 +21,7 @@ import {
 } from "./telnet";
 
 const ANSWER_MS = 2000;
+const CLOSE_MS = 500;
 
 /** A closed port. Throws TypeError for what is no such address. */
 export function networkPort(address: string): DevicePort {
@@ -82,11 +83,22 @@ function driver(path: string, host: string, port: number, telnet: boolean): Line
       });
       if (telnet) opened.write(GREETING);
       await setBaudRate(baudRate);
+      // Servers of one port hang up on a second client.
+      if (opened.destroyed || opened.readableEnded) throw new Error(`${path} is in use: the server hung up`);
     },
     async close() {
       const open = socket;
       socket = null;
-      open?.destroy();
+      if (!open || open.destroyed) return;
+      // The server shall have let go of the port before it is opened again.
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(() => open.destroy(), CLOSE_MS);
+        open.once("close", () => {
+          clearTimeout(timer);
+          resolve();
+        });
+        open.resume().end();
+      });
     },
     write(bytes) {
       const line = socket;

@@ -129,7 +129,6 @@ export class Fleet {
           port: PORT,
           channel: 1,
           leaf: true,
-          parent: root.id,
         },
       },
       version: "0.0.0",

@@ -34,7 +34,7 @@ function tarEntry(name: string, content: Buffer): Buffer {
 
 function merged(files: Map<string, Buffer>, start: number): Buffer {
   const flash = Buffer.alloc(0x10000 + 40_000, 0xff);
-  files.get("bootloader.bin")!.copy(flash, start === 0 ? 0 : 0x1000);
+  files.get("bootloader.bin")!.copy(flash, 0x1000);
   files.get("partitions.bin")!.copy(flash, 0x8000);
   files.get("espruino.bin")!.copy(flash, 0x10000);
   return flash.subarray(start);

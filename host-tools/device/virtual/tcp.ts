@@ -69,10 +69,12 @@ function serve(line: VirtualLine, socket: net.Socket): void {
     socket.destroy();
     return;
   }
-  socket.on("close", () => {
+  function release(): void {
     if (listening) line.release();
     listening = false;
-  });
+  }
+  socket.on("end", release);
+  socket.on("close", release);
   socket.write(GREETING);
 
   /** The line throws when the cable is out, which has destroyed the socket already. */
