@@ -81,7 +81,7 @@ const END = 0x3c00;
 const INVALID = 0x3d00;
 const ONES = 0x3e00;
 /** Distance entries: mantissa << 10 | extra bits << 5 | code bits. This one makes a distance that is always too far. */
-const FAR = 0xfde0;
+const FAR = 0x1fffff << 10;
 /** Largest distance - 1. */
 const FARTHEST = 32767;
 
@@ -97,7 +97,7 @@ const ORDER = "\x10\x11\x12\x00\x08\x07\x09\x06\x0a\x05\x0b\x04\x0c\x03\x0d\x02\
 
 export function createInflate(io: InflateIo): Inflate {
   const lit = new Uint16Array(1 << ROOT);
-  const dist = new Uint16Array(1 << DISTANCE_ROOT);
+  const dist = new Uint32Array(1 << DISTANCE_ROOT);
   const ring = new Uint8Array(RING);
   const bytes = new Uint8Array(INPUT + 24);
   const words = new Uint16Array(bytes.buffer);
@@ -174,11 +174,12 @@ export function createInflate(io: InflateIo): Inflate {
   let ones = 0;
   /** Length of a match whose distance is still to be read. */
   let pending = 0;
+  let stop = 0;
 
   // Table under construction.
   let kind = 0;
   let text = "";
-  let table = lit;
+  let table: Uint16Array | Uint32Array = lit;
   let size = 0;
   let position = 0;
   let code = 0;
@@ -280,7 +281,7 @@ export function createInflate(io: InflateIo): Inflate {
     if (kind === 2) {
       if (symbol > 29) return FAR;
       const extra = symbol > 3 ? (symbol >> 1) - 1 : 0;
-      return ((extra ? 2 | (symbol & 1) : symbol) << 10) | (extra << 5) | bits;
+      return ((extra ? (2 | (symbol & 1)) << extra : symbol) << 10) | (extra << 5) | bits;
     }
     if (!kind) return (symbol << 5) | bits;
     if (symbol < 256) return LITERAL | (symbol << 5) | bits;
@@ -539,13 +540,13 @@ export function createInflate(io: InflateIo): Inflate {
     kind = 2;
     found = entry(ranks[place[16 + length] + index], length);
     if (found === FAR) return INFLATE_BAD_SYMBOL;
-    const extra = (found >> 5) & 15;
+    const extra = (found >> 5) & 31;
     missing = need(15);
     if (missing) return missing;
     take(length);
     missing = need(extra);
     if (missing) return missing;
-    const back = ((found >> 10) << extra) + take(extra);
+    const back = (found >> 10) + take(extra);
     const from = base + put - back - 1;
     if (from < 0) return INFLATE_BAD_DISTANCE;
     if (from < base) setRing(past(from, pending), put);
@@ -569,7 +570,8 @@ export function createInflate(io: InflateIo): Inflate {
       hold |= words[at++] << held;
       held += 16;
     }
-    const stopped = run(Math.min(put + most, RING - RUN - LONGEST));
+    stop = Math.min(put + most, RING - RUN - LONGEST);
+    const stopped = run();
     if (available() < 0) {
       if (ended) return INFLATE_TRUNCATED;
       // The last literal was read into the padding.
@@ -597,56 +599,63 @@ export function createInflate(io: InflateIo): Inflate {
    * something comes that it cannot do (the entry, not yet taken). Its variables stand in the order of their use, and
    * between two checks for input there are at least 16 bits: 9 for a length and 7 for its distance's code.
    */
-  function run(stop: number): number {
+  function run(): number {
     let b = hold;
     const T = lit;
     let e = T[b & LAST];
     let n = held;
-    const O = ring;
     let p = put;
-    const I = words;
+    const O = ring;
     let i = at;
-    let g = 0;
-    let l = 0;
+    const I = words;
+    let g;
     let d = 0;
+    const D = dist;
     const S = setRing;
     const M = area;
     const a = origin - 1;
-    const D = dist;
-    const L = safe;
     const F = past;
     const B = base - 1;
+    const L = safe;
+    const Q = stop;
     while (1) {
-      while (1) {
+      while (e >= LITERAL) {
+        O[p++] = e >> 5;
+        b >>= e;
+        (n -= e) & 16 || ((b |= I[i++] << n), (n += 16));
+        e = T[b & LAST];
+      }
+      while (e < SPECIAL && i <= L && p <= Q) {
+        g = D[(b >>= e) & DISTANCE_LAST];
+        b >>= g;
+        (n -= e + g) & 16 || ((b |= I[i++] << n), (n += 16));
+        e >>= 5;
+        g >>= 5;
+        d = (g >> 5) + (b % (1 << g));
+        if (d < p) S(M(a + p - d, e), p);
+        else {
+          if ((d = B + p - d) < 0) break;
+          S(F(d, e), p);
+        }
+        p += e;
+        b >>= g;
+        (n -= g) & 16 || ((b |= I[i++] << n), (n += 16));
+        e = T[b & LAST];
         while (e >= LITERAL) {
           O[p++] = e >> 5;
           b >>= e;
           (n -= e) & 16 || ((b |= I[i++] << n), (n += 16));
           e = T[b & LAST];
         }
-        if (e >= SPECIAL || i > L || p > stop) break;
-        l = e >> 5;
-        g = D[(b >>= e) & DISTANCE_LAST];
-        b >>= g;
-        (n -= e + g) & 16 || ((b |= I[i++] << n), (n += 16));
-        g >>= 5;
-        d = ((g >> 5) << g) + (b & ((1 << g) - 1));
-        if (d < p) S(M(a + p - d, l), p);
-        else if (d > FARTHEST || (d = B + p - d) < 0) {
-          e = 0;
-          break;
-        } else S(F(d, l), p);
-        p += l;
-        b >>= g;
-        (n -= g) & 16 || ((b |= I[i++] << n), (n += 16));
-        e = T[b & LAST];
       }
-      if (!e) {
-        if (d < 0) e = INFLATE_BAD_DISTANCE;
-        else pending = l;
+      if (d < 0) {
+        if (d < -FARTHEST - 1) {
+          pending = e;
+          e = 0;
+        } else e = INFLATE_BAD_DISTANCE;
         break;
       }
-      if (i > L || p > stop) {
+      if (i > L || p > Q) {
         e = 0;
         break;
       }

@@ -120,6 +120,9 @@ export function createReceiver(
   let reportedAt = 0;
   let lastIndex = -1;
   let overflow = 0;
+  /** The sender has come to the end of a pass; chunks that arrived since then. */
+  let polled = false;
+  let repaired = 0;
   let verifiedAt = 0;
   let activate = false;
   /** An image that failed here for its own fault is not taken again before a restart. */
@@ -156,6 +159,7 @@ export function createReceiver(
       h: n[0],
       n: n[1],
       p: percent(),
+      r: repaired,
       e: error,
       v: identity.version,
     });
@@ -317,7 +321,8 @@ export function createReceiver(
     pulls = 0;
     silence = SILENCE_MS;
     lastIndex = -1;
-    overflow = 0;
+    overflow = repaired = 0;
+    polled = false;
     sender.serve(s);
     timer = engine.every(1000, second);
     const staged = readStage(stage);
@@ -417,6 +422,7 @@ export function createReceiver(
     } else stage.write(chunkOffset(false, index), chunk);
     set.put(index, true);
     stats.chunks++;
+    if (payload && polled) repaired++;
     if (set.count === set.size) {
       if (payload) payloadDone();
       else blobDone();
@@ -436,6 +442,7 @@ export function createReceiver(
     // Only answers of nodes that miss something matter; they come spread over a fifth of a second.
     if ((state === "receiving" || state === "relaying") && missing(s) && !pullsOverLinks(s)) {
       heard = engine.now();
+      polled = s.payload !== null && (bytes.charCodeAt(1) & FLAG_PAYLOAD) > 0;
       engine.after(engine.random() % 200, function () {
         if (session === s && missing(s)) nak();
       });

@@ -37,7 +37,11 @@ function codeLike(bytes: number): Buffer {
  * Flashes a 1.5 MB application and 896 KB of Storage onto an erased board.
  * @param storageFill share of Storage that holds files
  */
-export async function measureFlashLine(chip: ChipName = "ESP32", baudRate = 921600, storageFill = 0.4): Promise<LineUsage> {
+export async function measureFlashLine(
+  chip: ChipName = "ESP32",
+  baudRate = 921600,
+  storageFill = 0.4,
+): Promise<LineUsage> {
   const { imageId } = CHIPS.find((one) => one.name === chip)!;
   const pages = Math.floor((STORAGE.bytes * storageFill) / STORAGE.page);
   const storage = layOutStorage({
@@ -55,8 +59,17 @@ export async function measureFlashLine(chip: ChipName = "ESP32", baudRate = 9216
     ["partitions.bin", table],
     ["espruino.bin", buildImage(imageId, codeLike(APP.bytes - 8192))],
   ]);
-  const firmware = parseFirmware("bench", files, CHIPS.find((one) => one.name === chip)!);
-  const board: PlanBoard = { name: "bench", hardware: chip, storage: { ...STORAGE, partition: "storage" } };
+  const firmware = parseFirmware(
+    "bench",
+    files,
+    CHIPS.find((one) => one.name === chip)!,
+  );
+  const board: PlanBoard = {
+    name: "bench",
+    hardware: chip,
+    storage: { ...STORAGE, partition: "storage" },
+    regions: {},
+  };
   const regions = planFlash(board, firmware, storage);
   const { line } = new VirtualBoard({ path: "bench", chip });
   let start: { seconds: number; bytes: number } | null = null;

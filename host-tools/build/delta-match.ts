@@ -36,12 +36,28 @@ interface State {
   operation: Operation | null;
 }
 
-function matchLength(base: Uint8Array, from: number, result: Uint8Array, at: number): number {
-  let length = 0;
-  while (from + length < base.length && at + length < result.length && base[from + length] === result[at + length]) {
-    length++;
+/** Lengths of matches; along one shift they are looked up, since every byte of a match begins a shorter one. */
+class Matches {
+  /** By shift: end of the run of equal bytes that was measured last, as a position of the result, and its start. */
+  private readonly runs = new Map<number, { start: number; end: number }>();
+
+  constructor(
+    readonly base: Uint8Array,
+    readonly result: Uint8Array,
+  ) {}
+
+  /** Equal bytes from `from` in the base and `at` in the result on. */
+  length(from: number, at: number): number {
+    const { base, result, runs } = this;
+    const known = runs.get(from - at);
+    if (known && at >= known.start && at < known.end) return known.end - at;
+    let length = 0;
+    while (from + length < base.length && at + length < result.length && base[from + length] === result[at + length]) {
+      length++;
+    }
+    if (length > 0) runs.set(from - at, { start: at, end: at + length });
+    return length;
   }
-  return length;
 }
 
 function seedAt(bytes: Uint8Array, at: number): string {
@@ -60,15 +76,15 @@ function indexOf(base: Uint8Array): Map<string, number[]> {
 }
 
 /** The longest matches for position `at`, at most two: places of the base. */
-function candidates(base: Uint8Array, index: Map<string, number[]>, result: Uint8Array, at: number): number[] {
-  const places = index.get(seedAt(result, at)) ?? [];
+function candidates(matches: Matches, index: Map<string, number[]>, at: number): number[] {
+  const places = index.get(seedAt(matches.result, at)) ?? [];
   let longest = 0;
   let nearest = Infinity;
   const best: number[] = [];
   const step = Math.max(1, Math.floor(places.length / MAX_CANDIDATES));
   for (let i = 0; i < places.length; i += step) {
     const from = places[i]!;
-    const length = matchLength(base, from, result, at);
+    const length = matches.length(from, at);
     const distance = Math.abs(from - at);
     if (length < longest || (length === longest && distance >= nearest)) continue;
     if (length > longest) best.length = 0;
@@ -94,12 +110,13 @@ function keep(states: State[], state: State): void {
 /** Operations that make `result` out of `base`, in the order of the result; neighbours are never both insertions. */
 export function matchAgainst(base: Uint8Array, result: Uint8Array): Operation[] {
   const index = indexOf(base);
+  const matches = new Matches(base, result);
   const at: (State[] | undefined)[] = new Array<State[] | undefined>(result.length + 1);
   at[0] = [{ cost: 0, shift: 0, inserting: false, before: null, operation: null }];
   for (let position = 0; position < result.length; position++) {
     const states = at[position]!;
     at[position] = undefined;
-    const found = candidates(base, index, result, position);
+    const found = candidates(matches, index, position);
     for (const state of states) {
       keep((at[position + 1] ??= []), {
         cost: state.cost + (state.inserting ? 1 : 2),
@@ -110,7 +127,7 @@ export function matchAgainst(base: Uint8Array, result: Uint8Array): Operation[] 
       });
       const expected = position + state.shift;
       for (const from of expected >= 0 ? [expected, ...found] : found) {
-        const length = matchLength(base, from, result, position);
+        const length = matches.length(from, position);
         if (length < SHORTEST_COPY) continue;
         const shift = from - position;
         keep((at[position + length] ??= []), {

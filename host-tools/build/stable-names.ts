@@ -28,7 +28,10 @@ function uniqueRuns(tokens: Token[], length: number, taken: Int32Array): Map<str
   const found = new Map<string, number>();
   for (let at = 0; at + length <= tokens.length; at++) {
     if (taken[at] !== -1) continue;
-    const run = tokens.slice(at, at + length).map((token) => token.text).join("\x01");
+    const run = tokens
+      .slice(at, at + length)
+      .map((token) => token.text)
+      .join("\x01");
     found.set(run, found.has(run) ? -1 : at);
   }
   return found;
@@ -62,7 +65,8 @@ function align(before: Token[], after: Token[]): Int32Array {
       if (old[to] !== -1 || old[to - 1] === -1) continue;
       for (let skip = 0; skip < 12 && old[to] === -1; skip++) {
         const from = (old[to - 1] as number) + 1 + skip;
-        if (before[from]?.text === after[to]?.text && before[from + 1]?.text === after[to + 1]?.text) extend(from, to, 1);
+        if (before[from]?.text === after[to]?.text && before[from + 1]?.text === after[to + 1]?.text)
+          extend(from, to, 1);
       }
     }
   }
@@ -70,7 +74,12 @@ function align(before: Token[], after: Token[]): Int32Array {
 }
 
 /** Old names of each new binding with the number of places that speak for them. */
-function votes(after: Bindings, before: Bindings, oldCode: string, newCode: string): Map<Binding, Map<Binding, number>> {
+function votes(
+  after: Bindings,
+  before: Bindings,
+  oldCode: string,
+  newCode: string,
+): Map<Binding, Map<Binding, number>> {
   const oldTokens = tokensOf(oldCode, before);
   const newTokens = tokensOf(newCode, after);
   const found = new Map<Binding, Map<Binding, number>>();

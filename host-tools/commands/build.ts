@@ -117,7 +117,6 @@ export const build: CommandDefinition = {
       bytes: built.bytes,
       budget: board.bundle.bytes,
       modules: built.modules,
-      warnings: built.warnings,
       out: options.out ?? null,
     };
     const first = over[0];
@@ -132,7 +131,6 @@ export const build: CommandDefinition = {
       fs.mkdirSync(path.dirname(path.resolve(options.out)), { recursive: true });
       fs.writeFileSync(options.out, built.code);
     }
-    for (const warning of built.warnings) context.stderr.write(`warning: ${formatFinding(warning)}\n`);
     context.report(result, () =>
       [...sizeReport(board, built), ...(options.out === undefined ? [] : [`written to ${options.out}`])].join("\n"),
     );

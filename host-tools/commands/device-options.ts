@@ -40,11 +40,7 @@ function parseChip(text: string): ChipName {
 }
 
 export function addPortOption(command: Command): Command {
-  return command.option(
-    "-p, --port <port>",
-    "/dev/ttyUSB0, COM3, rfc2217://host:port; may be given again",
-    collect,
-  );
+  return command.option("-p, --port <port>", "/dev/ttyUSB0, COM3, rfc2217://host:port; may be given again", collect);
 }
 
 /** Port, chip, rate, reset. */
@@ -125,7 +121,10 @@ export async function chooseOnePort(options: { port?: string[] }): Promise<Chose
 
 /** The board's description for a chip: the one that is named, or the first with that chip. */
 export function boardFor(chip: ChipName, name: string | undefined, path: string): Board {
-  if (name === undefined) return boardNames().map(boardOrError).find((board) => board.hardware === chip)!;
+  if (name === undefined)
+    return boardNames()
+      .map(boardOrError)
+      .find((board) => board.hardware === chip)!;
   const board = boardOrError(name);
   if (board.hardware === chip) return board;
   throw deviceError("WRONG_CHIP", `${path} has an ${chip}, the board ${name} an ${board.hardware}`, {

@@ -11,7 +11,15 @@ import { type FlashJob, flashBoards, type FlashReport } from "../device/flasher"
 import { createStorageBuilder } from "../device/node-storage";
 import { webManifest } from "../device/web-manifest";
 import { type EspalierError, EXIT } from "../errors";
-import { boardFor, type ChipOptions, addChipOptions, choosePorts, flashOptions, siteOf, unknownNode } from "./device-options";
+import {
+  boardFor,
+  type ChipOptions,
+  addChipOptions,
+  choosePorts,
+  flashOptions,
+  siteOf,
+  unknownNode,
+} from "./device-options";
 
 const ROOT = path.resolve(__dirname, "../..");
 
@@ -36,7 +44,10 @@ function describe(outcome: Outcome, context: CommandContext): string {
   }
   const { report } = outcome;
   const counts = (action: string): string =>
-    report.regions.filter((region) => region.action === action).map((region) => region.name).join(", ");
+    report.regions
+      .filter((region) => region.action === action)
+      .map((region) => region.name)
+      .join(", ");
   const written = counts("written");
   const wouldWrite = counts("would-write");
   const what = wouldWrite

@@ -15,6 +15,16 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => (require("./boards") as typeof import("./boards")).boards,
   },
   {
+    name: "simulate",
+    summary: "play a scenario on virtual boards and check what it expects",
+    load: () => (require("./simulate") as typeof import("./simulate")).simulate,
+  },
+  {
+    name: "demo",
+    summary: "update twenty virtual boards over their mesh, without any hardware",
+    load: () => (require("./demo") as typeof import("./demo")).demo,
+  },
+  {
     name: "flash",
     summary: "put Espruino, firmware and settings on boards over USB",
     load: () => (require("./flash") as typeof import("./flash")).flash,

@@ -70,7 +70,8 @@ export const inject: CommandDefinition = {
     });
     progress.stop();
     context.report({ ...report, node: node.name ?? null, role: node.role }, () => {
-      const what = report.laidOut || report.pagesWritten || report.loaderWritten ? "is a node now" : "was a node already";
+      const what =
+        report.laidOut || report.pagesWritten || report.loaderWritten ? "is a node now" : "was a node already";
       return `${report.path}: Espruino ${report.version} on ${report.board} ${what}, role ${node.role}, hash verified`;
     });
     return EXIT.ok;

@@ -29,16 +29,18 @@ export const readMac: CommandDefinition = {
     const failed = results.filter((result) => result.error !== null);
     // One board's failure is the command's.
     if (results.length === 1 && failed[0]) throw failed[0].error!;
-    context.report({ boards: results.map((one) => (one.error ? { path: one.path, ...one.error.toJSON() } : one)) }, () =>
-      formatTable(
-        [{ title: "port" }, { title: "chip" }, { title: "mac" }, { title: "flash", align: "right" }],
-        results.map((one) =>
-          "mac" in one
-            ? [one.path, one.chip, one.mac, `${one.flashBytes / 1024 / 1024} MB`]
-            : [one.path, one.error.code, "", ""],
+    context.report(
+      { boards: results.map((one) => (one.error ? { path: one.path, ...one.error.toJSON() } : one)) },
+      () =>
+        formatTable(
+          [{ title: "port" }, { title: "chip" }, { title: "mac" }, { title: "flash", align: "right" }],
+          results.map((one) =>
+            "mac" in one
+              ? [one.path, one.chip, one.mac, `${one.flashBytes / 1024 / 1024} MB`]
+              : [one.path, one.error.code, "", ""],
+          ),
+          context.colors.bold,
         ),
-        context.colors.bold,
-      ),
     );
     return failed.length ? EXIT.failed : EXIT.ok;
   },

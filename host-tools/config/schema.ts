@@ -30,7 +30,10 @@ const mesh = z.strictObject({
 
 const keys = z.strictObject({
   public: z.string().min(1).optional().describe("File with the public key that updates must be signed for"),
-  private: z.union([z.string().min(1), environment]).optional().describe("File with the private key; stays on the laptop"),
+  private: z
+    .union([z.string().min(1), environment])
+    .optional()
+    .describe("File with the private key; stays on the laptop"),
 });
 
 const firmware = z.union([
@@ -73,7 +76,10 @@ export const siteSchema = z
     $schema: z.string().optional(),
     mesh,
     keys: keys.optional(),
-    firmware: z.record(z.string().min(1), firmware).default({}).describe("Espruino for each board, by the board's name"),
+    firmware: z
+      .record(z.string().min(1), firmware)
+      .default({})
+      .describe("Espruino for each board, by the board's name"),
     version: z
       .string()
       .regex(/^\d{1,3}\.\d{1,3}\.\d{1,5}$/, 'must be three numbers such as "1.4.2"')
@@ -100,7 +106,11 @@ export const siteSchema = z
     }
     const roots = site.nodes.flatMap((one, index) => (one.root ? [index] : []));
     if (roots.length > 1)
-      context.addIssue({ code: "custom", path: ["nodes", roots[1]!, "root"], message: `nodes.${roots[0]} is the root already` });
+      context.addIssue({
+        code: "custom",
+        path: ["nodes", roots[1]!, "root"],
+        message: `nodes.${roots[0]} is the root already`,
+      });
   });
 
 export type Site = z.infer<typeof siteSchema>;

@@ -103,7 +103,9 @@ function unwrapped(path: string, text: string): unknown {
   }
   if (answer === null || typeof answer !== "object") throw new Garbled(text);
   if (answer.e !== undefined)
-    throw deviceError("BOARD_REFUSED", `${path}: the board says: ${answer.e}`, { context: { port: path, error: answer.e } });
+    throw deviceError("BOARD_REFUSED", `${path}: the board says: ${answer.e}`, {
+      context: { port: path, error: answer.e },
+    });
   return answer.v;
 }
 

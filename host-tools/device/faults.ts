@@ -24,7 +24,6 @@ export type DeviceErrorCode =
   | "WRITE_FAILED"
   | "VERIFY_FAILED"
   | "NO_CONSOLE"
-  | "OLD_ESPRUINO"
   | "STORAGE_NOT_EMPTY"
   | "BOARD_REFUSED"
   | "STORAGE_IMAGE"
@@ -54,11 +53,10 @@ const HINTS: Record<DeviceErrorCode, string> = {
   OLD_LAYOUT: "Flash a current Espruino release (2v25 or newer) together with its partition table: espalier flash.",
   WRITE_FAILED: "Run the same command again; --baud 115200 helps with long cables and hubs.",
   VERIFY_FAILED: "Run the same command again. If it happens again, the flash chip is worn out or the supply is weak.",
-  NO_CONSOLE: "Does the board run Espruino? \"espalier flash\" puts it there. Press its reset button and try again.",
-  OLD_ESPRUINO: "espalier flash puts a current Espruino on the board.",
-  STORAGE_NOT_EMPTY: "--erase removes these files for good; \"espalier storage get\" saves one.",
-  BOARD_REFUSED: "Run the same command again; if it stays, \"espalier flash --erase-all\" makes a clean start.",
-  STORAGE_IMAGE: "Names have 1 to 28 bytes and no \":\" in second place; files hold at least one byte.",
+  NO_CONSOLE: 'Does the board run Espruino? "espalier flash" puts it there. Press its reset button and try again.',
+  STORAGE_NOT_EMPTY: '--erase removes these files for good; "espalier storage get" saves one.',
+  BOARD_REFUSED: 'Run the same command again; if it stays, "espalier flash --erase-all" makes a clean start.',
+  STORAGE_IMAGE: 'Names have 1 to 28 bytes and no ":" in second place; files hold at least one byte.',
   NO_SUCH_FILE: '"espalier storage ls" lists what there is.',
 };
 

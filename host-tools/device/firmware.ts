@@ -5,7 +5,14 @@ import { gunzipSync } from "node:zlib";
 import { chipNameOf, type ChipFacts } from "./chips";
 import { inspectImage } from "./esp-image";
 import { deviceError } from "./faults";
-import { appPartition, parsePartitionTable, type Partition, storagePartition, TABLE_ADDRESS, TABLE_BYTES } from "./partition-table";
+import {
+  appPartition,
+  parsePartitionTable,
+  type Partition,
+  storagePartition,
+  TABLE_ADDRESS,
+  TABLE_BYTES,
+} from "./partition-table";
 
 export interface Firmware {
   bootloader: Buffer;
@@ -34,7 +41,9 @@ export function parseFirmware(source: string, files: ReadonlyMap<string, Buffer>
   for (const [what, bytes] of [["boot loader", parts.bootloader] as const, ["application", parts.app] as const]) {
     const facts = inspectImage(bytes);
     if (typeof facts === "string")
-      throw deviceError("NOT_AN_IMAGE", `the ${what} in ${source} is no ESP image (${facts})`, { context: { fault: facts } });
+      throw deviceError("NOT_AN_IMAGE", `the ${what} in ${source} is no ESP image (${facts})`, {
+        context: { fault: facts },
+      });
     if (facts.chipId !== chip.imageId) {
       const message = `the ${what} in ${source} is for an ${chipNameOf(facts.chipId)}, the chip is an ${chip.name}`;
       throw deviceError("IMAGE_WRONG_CHIP", message, { context: { image: chipNameOf(facts.chipId), chip: chip.name } });
@@ -78,12 +87,14 @@ function untar(archive: Buffer): Map<string, Buffer> {
   const files = new Map<string, Buffer>();
   for (let at = 0; at + 512 <= archive.length;) {
     const header = archive.subarray(at, at + 512);
-    const text = (from: number, length: number): string => header.toString("latin1", from, from + length).replace(/\0[^]*$/, "");
+    const text = (from: number, length: number): string =>
+      header.toString("latin1", from, from + length).replace(/\0[^]*$/, "");
     const name = text(0, 100);
     const size = parseInt(text(124, 12), 8) || 0;
     if (name === "" || at + 512 + size > archive.length) break;
     const plain = header[156] === 0x30 || header[156] === 0;
-    if (plain && name.endsWith(".bin")) files.set(path.posix.basename(name), archive.subarray(at + 512, at + 512 + size));
+    if (plain && name.endsWith(".bin"))
+      files.set(path.posix.basename(name), archive.subarray(at + 512, at + 512 + size));
     at += 512 + Math.ceil(size / 512) * 512;
   }
   return files;

@@ -123,30 +123,6 @@ export async function eraseChip(port: DevicePort, options: FlashOptions): Promis
   });
 }
 
-/**
- * Reads the Storage area of a chip; its place is taken from the chip's own partition table.
- * @throws EspalierError OLD_LAYOUT when it is not where the board has it
- */
-export async function readStorage(
-  port: DevicePort,
-  board: { storage: { address: number; bytes: number } },
-  options: FlashOptions,
-  progress: (done: number, total: number) => void = () => {},
-): Promise<Buffer> {
-  const link = await connectChip(port, options);
-  return guarded(link, "reading", options.after, async () => {
-    await checkOnChip(link, board.storage);
-    const { address, bytes } = board.storage;
-    const parts: Buffer[] = [];
-    for (let at = 0; at < bytes; at += PIECE) {
-      options.signal?.throwIfAborted();
-      parts.push(await link.read(address + at, Math.min(PIECE, bytes - at)));
-      progress(Math.min(at + PIECE, bytes), bytes);
-    }
-    return Buffer.concat(parts);
-  });
-}
-
 function foundChip(link: ChipLink): FoundChip {
   return { path: link.path, chip: link.chip.name, mac: link.mac, flashBytes: link.flashBytes };
 }
@@ -154,7 +130,9 @@ function foundChip(link: ChipLink): FoundChip {
 function checkChip(link: ChipLink, options: FlashOptions): void {
   if (!options.chip || link.chip.name === options.chip) return;
   const message = `${link.path} has an ${link.chip.name}, not an ${options.chip}`;
-  throw deviceError("WRONG_CHIP", message, { context: { port: link.path, found: link.chip.name, wanted: options.chip } });
+  throw deviceError("WRONG_CHIP", message, {
+    context: { port: link.path, found: link.chip.name, wanted: options.chip },
+  });
 }
 
 async function checkOnChip(link: ChipLink, storage: { address: number; bytes: number }): Promise<void> {
@@ -272,17 +250,23 @@ async function matches(link: ChipLink, address: number, data: Uint8Array): Promi
   return (await link.md5(address, data.length)) === createHash("md5").update(data).digest("hex");
 }
 
-/** As `matches`; a look at the first page spares the chip from hashing what is all different. */
-async function holdsAlready(link: ChipLink, { address, data }: FlashRegion): Promise<boolean> {
-  const first = data.subarray(0, PAGE);
-  return (await matches(link, address, first)) && (first.length === data.length || (await matches(link, address, data)));
+/** As `matches`, but for what the board changes itself; a look at the first page spares hashing what is all different. */
+async function holdsAlready(link: ChipLink, { address, data, own = [] }: FlashRegion): Promise<boolean> {
+  if (!(await matches(link, address, data.subarray(0, PAGE)))) return false;
+  let from = 0;
+  for (const [offset, length] of [...own, [data.length, 0] as const]) {
+    if (offset > from && !(await matches(link, address + from, data.subarray(from, offset)))) return false;
+    from = offset + length;
+  }
+  return true;
 }
 
 /** Bytes at the start of a region that an interrupted run has written already, in whole pieces. */
 async function samePrefix(link: ChipLink, { address, data }: FlashRegion): Promise<number> {
   let kept = 0;
   if (!(await matches(link, address, data.subarray(0, PAGE)))) return kept;
-  while (kept + PIECE < data.length && (await matches(link, address + kept, data.subarray(kept, kept + PIECE)))) kept += PIECE;
+  while (kept + PIECE < data.length && (await matches(link, address + kept, data.subarray(kept, kept + PIECE))))
+    kept += PIECE;
   return kept;
 }
 

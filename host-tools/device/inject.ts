@@ -8,6 +8,7 @@ import { crc32 } from "node:zlib";
 import { MARK, SLOT_BAD } from "../../firmware/ota/layout";
 import { type BoardConsole, attachConsole, type AttachOptions, isConnectionFault } from "./console";
 import { deviceError } from "./faults";
+import { BOOKS } from "./flash-plan";
 import {
   type BoardRecord,
   fileHashExpression,
@@ -68,7 +69,6 @@ interface Wanted {
 const LOADER = ".boot0";
 const SETTINGS = "cfg";
 const FILLER = "pad";
-const BOOKS = ["state", "stage"];
 const SUMS_AT_ONCE = 8;
 /** Bytes in one write: a line of it fits into the input buffer. */
 const PIECE = 768;
@@ -268,7 +268,9 @@ class Session {
     for (const name of ["slot0", "slot1", "recovery"]) {
       const region = this.options.regions[name];
       if (!region) continue;
-      await this.console.evaluate(flashWriteExpression(base + region[0] * page + SLOT_BAD, Buffer.from(MARK, "latin1")));
+      await this.console.evaluate(
+        flashWriteExpression(base + region[0] * page + SLOT_BAD, Buffer.from(MARK, "latin1")),
+      );
     }
     await this.restart();
     if (await this.isStarted())

@@ -61,7 +61,10 @@ export function encodePartitionTable(partitions: readonly Partition[]): Buffer {
   });
   const end = partitions.length * ENTRY;
   table.writeUInt16LE(MD5_MAGIC, end);
-  createHash("md5").update(table.subarray(0, end)).digest().copy(table, end + 16);
+  createHash("md5")
+    .update(table.subarray(0, end))
+    .digest()
+    .copy(table, end + 16);
   return table;
 }
 

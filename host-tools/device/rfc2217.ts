@@ -26,7 +26,8 @@ const CLOSE_MS = 500;
 /** A closed port. Throws TypeError for what is no such address. */
 export function networkPort(address: string): DevicePort {
   const url = new URL(address);
-  if (!url.hostname || !url.port) throw new TypeError(`${address} is no address: rfc2217://host:port or tcp://host:port`);
+  if (!url.hostname || !url.port)
+    throw new TypeError(`${address} is no address: rfc2217://host:port or tcp://host:port`);
   return createPort(address, driver(address, url.hostname, Number(url.port), url.protocol === "rfc2217:"));
 }
 

@@ -16,7 +16,8 @@ export function putFile(image: Uint8Array, name: string, data: StorageData, page
   const length = align4(HEADER + decodeStorage(record, pageBytes).files[0]!.data.length);
   if (found.end + length > result.length)
     throw deviceError("STORAGE_IMAGE", `${name} needs ${length} bytes, ${result.length - found.end} are left`);
-  for (const file of found.files) if (file.name === name) result.fill(0, file.offset - HEADER + 4, file.offset - HEADER + 8);
+  for (const file of found.files)
+    if (file.name === name) result.fill(0, file.offset - HEADER + 4, file.offset - HEADER + 8);
   record.copy(result, found.end, 0, length);
   return result;
 }
@@ -33,5 +34,8 @@ export function decodeSound(image: Uint8Array, pageBytes = 4096): ReturnType<typ
 
 export function asImageError(error: unknown): unknown {
   if (!(error instanceof StorageImageError)) return error;
-  return deviceError("STORAGE_IMAGE", error.message, { context: { reason: error.code, file: error.file }, cause: error });
+  return deviceError("STORAGE_IMAGE", error.message, {
+    context: { reason: error.code, file: error.file },
+    cause: error,
+  });
 }

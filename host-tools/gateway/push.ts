@@ -23,6 +23,8 @@ export interface NodeProgress {
   percent: number;
   chunks: number;
   total: number;
+  /** Chunks that came only after the node had asked for them again. */
+  repaired: number;
   error: string;
   versionBefore: string;
   version: string;
@@ -74,6 +76,7 @@ export function startPush(gateway: EspalierNode, image: Image, options: PushOpti
       percent: 0,
       chunks: 0,
       total: 0,
+      repaired: 0,
       error: "",
       versionBefore: "",
       version: "",
@@ -147,6 +150,7 @@ export function startPush(gateway: EspalierNode, image: Image, options: PushOpti
     p.chunks = Number(pkg.h) || p.chunks;
     p.total = Number(pkg.n) || p.total;
     p.percent = Number(pkg.p) || 0;
+    p.repaired = Number(pkg.r) || 0;
     p.error = typeof pkg.e === "string" ? pkg.e : "";
     if (!p.versionBefore && typeof pkg.v === "string") p.versionBefore = pkg.v;
   });

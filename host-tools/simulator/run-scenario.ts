@@ -3,10 +3,11 @@ import type { Telemetry } from "../../firmware/wire/telemetry";
 import type { Encoding } from "../../firmware/ota/image";
 import { loadBoard } from "../build/board";
 import { blobChunks, type Image } from "../build/image";
-import { type NodeProgress, type Push, sendersIn, startPush } from "../gateway/push";
+import { chooseEncoding } from "../build/choose-encoding";
+import { type NodeProgress, paceFor, type Push, sendersIn, startPush } from "../gateway/push";
 import { Fleet } from "./fleet";
 import { type Build, buildFor, loaderFor } from "./firmware-builds";
-import { bursts, type LossModel } from "./loss";
+import { bursts, type LossModel, meanLoss } from "./loss";
 import { Random } from "./random";
 import type { Scenario } from "./scenario";
 import { places } from "./topology";
@@ -21,6 +22,9 @@ export interface NodeResult {
   version: string;
   state: string;
   error: string;
+  chunks: number;
+  /** Chunks that came only after the node had asked for them again. */
+  repaired: number;
   /** Seconds from the push until telemetry showed the new version, -1 when it never did. */
   seconds: number;
   boots: number;
@@ -37,6 +41,8 @@ export interface ScenarioResult {
   updated: number;
   failed: number;
   encoding: Encoding | null;
+  /** How "auto" came to it. */
+  encodingWhy: string;
   transport: string | null;
   imageBytes: number;
   chunks: number;
@@ -149,28 +155,45 @@ export async function runScenario(scenario: Scenario, watcher: ScenarioWatcher =
   let hops = 0;
   let image: Image | null = null;
   let encoding: Encoding | null = null;
+  let encodingWhy = "";
   const hopsOf = new Map<number, number>();
   const until = scenario.until * 1000;
   const lastEvent = Math.max(0, ...happenings.map(({ at }) => at));
 
   async function begin(): Promise<void> {
     if (!update) return;
-    const wish = update.encoding === "auto" ? "heatshrink" : update.encoding;
-    const build = await buildFor({
+    const { mesh } = fleet.gateway;
+    const tree = JSON.parse(mesh.subConnectionJson()) as Parameters<typeof sendersIn>[0];
+    const senders = sendersIn(tree);
+    for (const { id } of fleet.nodes) hopsOf.set(id, mesh.getHopCount(id) - 1);
+    hops = Math.max(0, ...hopsOf.values());
+    const request = {
       ...common,
       version: update.version,
-      encoding: wish,
       chunkBytes: update.chunkBytes,
       size: update.size,
       hardware: update.hardware,
-    });
-    encoding = wish;
-    image = damaged(build, update.damage);
+    };
+    const wanted: Encoding[] = update.encoding === "auto" ? ["raw", "heatshrink", "deflate"] : [update.encoding];
+    const builds: Build[] = [];
+    for (const one of wanted) builds.push(await buildFor({ ...request, encoding: one }));
+    const choice = chooseEncoding(
+      builds.map(({ image: candidate }) => ({
+        encoding: candidate.manifest.encoding,
+        chunks: candidate.chunks.length + blobChunks(candidate),
+        resultBytes: candidate.manifest.resultBytes,
+      })),
+      {
+        paceMs: paceFor(senders),
+        hops: hops + 1,
+        loss: meanLoss(lossModel(scenario.radio.loss)),
+        instructionsPerSecond: board.cost.instructionsPerSecond,
+      },
+    );
+    encoding = choice.encoding;
+    if (wanted.length > 1) encodingWhy = choice.why;
+    image = damaged(builds[wanted.indexOf(encoding)]!, update.damage);
     pushed = fleet.seconds();
-    const { mesh } = fleet.gateway;
-    for (const { id } of fleet.nodes) hopsOf.set(id, mesh.getHopCount(id) - 1);
-    hops = Math.max(0, ...hopsOf.values());
-    const senders = sendersIn(JSON.parse(mesh.subConnectionJson()) as Parameters<typeof sendersIn>[0]);
     lowerBound = (image.chunks.length + blobChunks(image)) * senders;
     transmissions = 0;
     push = startPush(
@@ -215,6 +238,8 @@ export async function runScenario(scenario: Scenario, watcher: ScenarioWatcher =
       version: frame ? `${frame.major}.${frame.minor}.${frame.patch}` : "",
       state: p?.state ?? "",
       error: p?.error ?? "",
+      chunks: p?.chunks ?? 0,
+      repaired: p?.repaired ?? 0,
       seconds: p && p.doneAfter >= 0 ? p.doneAfter / 1000 : -1,
       boots: chip.stats.boots,
       longestMs: Math.round(chip.stats.longestMs),
@@ -229,6 +254,7 @@ export async function runScenario(scenario: Scenario, watcher: ScenarioWatcher =
     updated,
     failed: list.filter(({ state }) => state === "failed").length,
     encoding,
+    encodingWhy,
     transport: update?.transport ?? null,
     imageBytes: image ? (image as Image).manifest.resultBytes : 0,
     chunks: image ? (image as Image).chunks.length : 0,

@@ -65,9 +65,11 @@ function share(item: Item): number {
 /** "24/60 chunks  3.1 chunks/s  12 s left  resending", without colours and without the bar. */
 function describe(item: Item, unit: string): string {
   const reached = unit === "B" ? formatAmount(item.value, unit) : String(Math.round(item.value));
-  const parts = [`${reached}/${formatAmount(item.total, unit)}`];
+  // The share stands in front already.
+  const plain = unit === "%";
+  const parts = plain ? [] : [`${reached}/${formatAmount(item.total, unit)}`];
   if (item.state === "running" && item.value > 0) {
-    parts.push(`${formatAmount(item.rate.perSecond(), unit)}/s`);
+    if (!plain) parts.push(`${formatAmount(item.rate.perSecond(), unit)}/s`);
     const left = item.rate.secondsLeft(item.total);
     if (left !== null) parts.push(`${formatDuration(left)} left`);
   }

@@ -77,7 +77,7 @@ async function espalier(...args: string[]) {
     env: {},
     watchInterrupt: () => ({ signal: new AbortController().signal, dispose() {} }),
   });
-  return { code, stdout, stderr, json: () => JSON.parse(stdout) as Record<string, never> };
+  return { code, stdout, stderr, json: () => JSON.parse(stdout) as unknown };
 }
 
 /** A board with Espruino on it. */
@@ -90,7 +90,10 @@ function espruinoBoard(mac: string): VirtualBoard {
 }
 
 it("flash brings a listed board up and refuses one that is not listed", async () => {
-  const [known, stranger] = [new VirtualBoard({ path: "a" }), new VirtualBoard({ path: "b", mac: "24:0a:c4:00:00:99" })];
+  const [known, stranger] = [
+    new VirtualBoard({ path: "a" }),
+    new VirtualBoard({ path: "b", mac: "24:0a:c4:00:00:99" }),
+  ];
   const ports = [await offer(known), await offer(stranger)];
   const manifest = path.join(folder, "web");
   const result = await espalier("flash", "--config", site, "--port", ports.join(), "--manifest", manifest, "--json");
@@ -140,7 +143,12 @@ it("storage works on images and refuses names that Espruino cannot hold", async 
   const image = path.join(folder, "storage.bin");
   fs.writeFileSync(
     image,
-    layOutStorage({ areaBytes: 65536, pageBytes: 4096, files: [{ name: "a", data: "1" }], area: { name: "b", pages: 2 } }),
+    layOutStorage({
+      areaBytes: 65536,
+      pageBytes: 4096,
+      files: [{ name: "a", data: "1" }],
+      area: { name: "b", pages: 2 },
+    }),
   );
   const content = path.join(folder, "content");
   fs.writeFileSync(content, "content");

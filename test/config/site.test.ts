@@ -56,9 +56,27 @@ it.each<[string, object, string]>([
   ["a channel that does not exist", { mesh: { ...MESH, channel: 14 } }, "mesh.channel"],
   ["a bad MAC", { mesh: MESH, nodes: [{ mac: "24:0a:c4:12:34" }] }, "nodes.0.mac"],
   ["a node that nothing tells apart", { mesh: MESH, nodes: [{ role: "x" }] }, "nodes.0"],
-  ["two nodes of one MAC", { mesh: MESH, nodes: [{ mac: "24:0a:c4:12:34:5a" }, { mac: "24:0A:C4:12:34:5A" }] }, "nodes.1.mac"],
-  ["two roots", { mesh: MESH, nodes: [{ port: "a", root: true }, { port: "b", root: true }] }, "nodes.1.root"],
-  ["a hash in capitals", { mesh: MESH, firmware: { b: { url: "https://x/y", sha256: "A".repeat(64) } } }, "firmware.b.sha256"],
+  [
+    "two nodes of one MAC",
+    { mesh: MESH, nodes: [{ mac: "24:0a:c4:12:34:5a" }, { mac: "24:0A:C4:12:34:5A" }] },
+    "nodes.1.mac",
+  ],
+  [
+    "two roots",
+    {
+      mesh: MESH,
+      nodes: [
+        { port: "a", root: true },
+        { port: "b", root: true },
+      ],
+    },
+    "nodes.1.root",
+  ],
+  [
+    "a hash in capitals",
+    { mesh: MESH, firmware: { b: { url: "https://x/y", sha256: "A".repeat(64) } } },
+    "firmware.b.sha256",
+  ],
   ["a version of two numbers", { mesh: MESH, version: "1.2" }, "version"],
 ])("refuses %s and says where", (_name, value, where) => {
   expect(issuesOf(value)).toContain(where);
@@ -123,11 +141,27 @@ describe("firmware", () => {
   const sha256 = createHash("sha256").update(content).digest("hex");
   const site = (hash: string) =>
     parseSite({ mesh: MESH, firmware: { a: { path: "x/y.tgz" }, b: { url: "https://h/p/e.tgz", sha256: hash } } }, "f");
-  const lookup = (download: () => Promise<Uint8Array>) => ({ file: "/site/flash.config.json", cache: folder, download });
+  const lookup = (download: () => Promise<Uint8Array>) => ({
+    file: "/site/flash.config.json",
+    cache: folder,
+    download,
+  });
 
   it("lies beside the site's file", async () => {
-    expect(await findFirmware(site(sha256), "a", lookup(async () => content))).toBe(path.resolve("/site/x/y.tgz"));
-    await expect(findFirmware(site(sha256), "z", lookup(async () => content))).rejects.toMatchObject({
+    expect(
+      await findFirmware(
+        site(sha256),
+        "a",
+        lookup(async () => content),
+      ),
+    ).toBe(path.resolve("/site/x/y.tgz"));
+    await expect(
+      findFirmware(
+        site(sha256),
+        "z",
+        lookup(async () => content),
+      ),
+    ).rejects.toMatchObject({
       code: "FIRMWARE_UNKNOWN",
     });
   });
@@ -149,7 +183,13 @@ describe("firmware", () => {
 
   it("is refused when it is not what the site names, or cannot be had", async () => {
     const other = site("0".repeat(64));
-    await expect(findFirmware(other, "b", lookup(async () => content))).rejects.toMatchObject({ code: "FIRMWARE_HASH" });
+    await expect(
+      findFirmware(
+        other,
+        "b",
+        lookup(async () => content),
+      ),
+    ).rejects.toMatchObject({ code: "FIRMWARE_HASH" });
     const offline = lookup(() => Promise.reject(new Error("offline")));
     await expect(findFirmware(other, "b", offline)).rejects.toMatchObject({ code: "FIRMWARE_DOWNLOAD" });
   });

@@ -90,7 +90,10 @@ describe("firmware", () => {
     fs.mkdirSync(parts);
     for (const [name, data] of files) fs.writeFileSync(path.join(parts, name), data);
     const archive = path.join(folder, "espruino.tgz");
-    fs.writeFileSync(archive, gzipSync(Buffer.concat([...files].map(([name, data]) => tarEntry(`espruino_esp32/${name}`, data)))));
+    fs.writeFileSync(
+      archive,
+      gzipSync(Buffer.concat([...files].map(([name, data]) => tarEntry(`espruino_esp32/${name}`, data)))),
+    );
     const whole = path.join(folder, "merged.bin");
     fs.writeFileSync(whole, merged(files, 0));
     const fromLoader = path.join(folder, "merged-1000.bin");
@@ -108,7 +111,11 @@ describe("firmware", () => {
     ["with a torn application", "NOT_AN_IMAGE", (f) => f.set("espruino.bin", f.get("espruino.bin")!.subarray(0, 9000))],
     ["with a broken table", "NOT_AN_IMAGE", (f) => f.set("partitions.bin", Buffer.alloc(3072))],
     ["of two builds", "NOT_AN_IMAGE", (f) => f.set("espruino2.bin", f.get("espruino.bin")!)],
-    ["too large for its partition", "IMAGE_TOO_LARGE", (f) => f.set("espruino.bin", buildImage(0, Buffer.alloc(0x100000)))],
+    [
+      "too large for its partition",
+      "IMAGE_TOO_LARGE",
+      (f) => f.set("espruino.bin", buildImage(0, Buffer.alloc(0x100000))),
+    ],
   ])("%s is refused", (_name, code, change) => {
     const changed = new Map(files);
     change(changed);

@@ -1,9 +1,17 @@
 import { EspalierError } from "../../host-tools/errors";
-import { flashBoard, flashBoards, FLASH_DEFAULTS, type FlashOptions, eraseChip, readMac } from "../../host-tools/device/flasher";
+import {
+  flashBoard,
+  flashBoards,
+  FLASH_DEFAULTS,
+  type FlashOptions,
+  eraseChip,
+  readMac,
+} from "../../host-tools/device/flasher";
 import { planFlash, type FlashRegion } from "../../host-tools/device/flash-plan";
 import type { ChipName } from "../../host-tools/device/chips";
 import { encodePartitionTable } from "../../host-tools/device/partition-table";
 import { NorFlash } from "../../host-tools/simulator/chip/flash";
+import { decodeStorage } from "../../host-tools/device/storage-image";
 import { VirtualBoard } from "../../host-tools/device/virtual/board";
 import { board as boardOf, plan, STORAGE, storageImage, TABLE } from "./support/site";
 import { throughTime, useVirtualTime } from "./support/time";
@@ -11,9 +19,7 @@ import { throughTime, useVirtualTime } from "./support/time";
 useVirtualTime();
 
 function flash(board: VirtualBoard, regions: FlashRegion[], options: Partial<FlashOptions> = {}) {
-  return throughTime(
-    flashBoard({ port: board.line.port(), plan: () => regions }, { ...FLASH_DEFAULTS, ...options }),
-  );
+  return throughTime(flashBoard({ port: board.line.port(), plan: () => regions }, { ...FLASH_DEFAULTS, ...options }));
 }
 
 /** Code of the error that some work ends with. */
@@ -78,6 +84,17 @@ it("overwrites a used chip, whatever was in it", async () => {
   board.flash.bytes.fill(0);
   await flash(board, plan("ESP32"));
   expect(holds(board, plan("ESP32"))).toBe(true);
+});
+
+it("takes a node's own books and files for no difference", async () => {
+  const board = new VirtualBoard({ path: "v0" });
+  await flash(board, plan("ESP32"));
+  const area = decodeStorage(storageImage()).files.find((file) => file.name === "espalier")!;
+  board.flash.write(STORAGE.address + area.offset, Buffer.from([0xfe]));
+  board.flash.write(STORAGE.address + area.offset + area.data.length + 100, Buffer.from("the application's"));
+  expect((await flash(board, plan("ESP32"))).regions.map((region) => region.action)).toEqual(Array(4).fill("skipped"));
+  board.flash.write(STORAGE.address + area.offset + 4096, Buffer.from([0]));
+  expect((await flash(board, plan("ESP32"))).regions[0]!.action).toBe("written");
 });
 
 it("reads the MAC address and erases", async () => {

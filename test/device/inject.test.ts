@@ -149,7 +149,9 @@ it("survives bytes that are lost or changed now and then", async () => {
   const board = bareBoard();
   let count = 0;
   board.line.noise = (bytes) =>
-    Uint8Array.from([...bytes].flatMap((byte) => (++count % 700 === 0 ? [] : count % 1100 === 0 ? [byte ^ 4] : [byte])));
+    Uint8Array.from(
+      [...bytes].flatMap((byte) => (++count % 700 === 0 ? [] : count % 1100 === 0 ? [byte ^ 4] : [byte])),
+    );
   const code = await codeOf(run(board));
   board.line.noise = null;
   if (code !== "none") await run(board);
@@ -181,7 +183,11 @@ describe("the console as a service", () => {
     const steps: number[] = [];
     await throughTime(link.writeFile("data.bin", data, (done) => void steps.push(done)));
     await link.close();
-    expect(stored(board).files.find((file) => file.name === "data.bin")!.data.equals(data)).toBe(true);
+    expect(
+      stored(board)
+        .files.find((file) => file.name === "data.bin")!
+        .data.equals(data),
+    ).toBe(true);
     expect(steps.at(-1)).toBe(1500);
   });
 

@@ -30,14 +30,17 @@ it("adds and replaces files and leaves the regions where they are", () => {
 it("keeps an image sound whatever is put into it", () => {
   const name = fc.stringMatching(/^[a-z.][a-z.]{0,20}$/);
   fc.assert(
-    fc.property(fc.array(fc.tuple(name, fc.uint8Array({ minLength: 1, maxLength: 900 })), { maxLength: 8 }), (files) => {
-      let image = storageImage();
-      for (const [file, data] of files) image = putFile(image, file, data);
-      const found = decodeSound(image);
-      for (const [file, data] of new Map(files)) {
-        expect(found.files.find((one) => one.name === file)!.data.equals(Buffer.from(data))).toBe(true);
-      }
-    }),
+    fc.property(
+      fc.array(fc.tuple(name, fc.uint8Array({ minLength: 1, maxLength: 900 })), { maxLength: 8 }),
+      (files) => {
+        let image = storageImage();
+        for (const [file, data] of files) image = putFile(image, file, data);
+        const found = decodeSound(image);
+        for (const [file, data] of new Map(files)) {
+          expect(found.files.find((one) => one.name === file)!.data.equals(Buffer.from(data))).toBe(true);
+        }
+      },
+    ),
     { numRuns: 30 },
   );
 });

@@ -162,7 +162,9 @@ export class VirtualBoard implements LineEnd {
       secureBoot: options.secureBoot ?? false,
       secureDownload: options.secureDownload ?? false,
     };
-    this.print("ets Jul 29 2019 12:21:46\r\n\r\nrst:0x1 (POWERON_RESET),boot:0x3 (DOWNLOAD_BOOT)\r\nwaiting for download\r\n");
+    this.print(
+      "ets Jul 29 2019 12:21:46\r\n\r\nrst:0x1 (POWERON_RESET),boot:0x3 (DOWNLOAD_BOOT)\r\nwaiting for download\r\n",
+    );
     this.rom = new BootRom({
       chip,
       flash,

@@ -47,6 +47,7 @@ const DLE = 0x10;
 const SOH = 0x01;
 const CTRL_C = 0x03;
 const ENQ = 0x05;
+const ESC = 0x1b;
 
 class Reboot extends Error {}
 
@@ -58,13 +59,17 @@ export function createVirtualConsole(host: ConsoleHost, options: ConsoleOptions 
   let line = "";
   let quiet = false;
   let afterDle = false;
+  let escape = false;
   const print = (text: string): void => {
     if (alive) host.send(Buffer.from(text, "latin1"));
   };
 
   // The Storage area shares its bytes with the board's flash.
   const view = new NorFlash(host.flash.pageBytes, host.flash.pageBytes);
-  (view as { bytes: Buffer }).bytes = host.flash.bytes.subarray(host.storageAddress, host.storageAddress + host.storageBytes);
+  (view as { bytes: Buffer }).bytes = host.flash.bytes.subarray(
+    host.storageAddress,
+    host.storageAddress + host.storageBytes,
+  );
   (view as { writes: Uint32Array }).writes = new Uint32Array(host.storageBytes / host.flash.pageBytes);
   (view as { erases: Uint32Array }).erases = new Uint32Array(host.storageBytes / host.flash.pageBytes);
   const area = new StorageArea(view, { disturbs() {}, wrote() {}, erased() {}, compacted() {} });
@@ -156,9 +161,18 @@ export function createVirtualConsole(host: ConsoleHost, options: ConsoleOptions 
     if (!silent) print(">");
   }
 
+  /** Arrow keys and line numbers, ESC [ digits letter, change nothing here. */
+  function inEscape(byte: number): boolean {
+    if (byte === ESC) escape = true;
+    else if (!escape) return false;
+    else if (byte !== 0x5b && !(byte >= 0x30 && byte <= 0x3b)) escape = false;
+    return true;
+  }
+
   function take(byte: number): void {
     const wasDle = afterDle;
     afterDle = false;
+    if (inEscape(byte)) return;
     if (byte === SOH && wasDle && packets) {
       quiet = false;
       receiver.begin();

@@ -1,4 +1,4 @@
-/** Offers a virtual line as an RFC 2217 port on this machine: for other programs, and for esptool's rfc2217://. */
+/** Offers a virtual line as a network port of this machine, to this and other programs: RFC 2217, or bytes alone. */
 import * as net from "node:net";
 import type { Signals } from "../port";
 import {
@@ -33,12 +33,12 @@ const LINES: Record<number, Signals> = {
   [RTS_OFF]: { requestToSend: false },
 };
 
-/** Listens on 127.0.0.1, for one client at a time. Port 0: a free one. */
-export async function offerTcp(line: VirtualLine, port = 0): Promise<OfferedPort> {
+/** Listens on 127.0.0.1, for one client at a time. Port 0: a free one. `raw`: without telnet, so without modem lines. */
+export async function offerTcp(line: VirtualLine, port = 0, raw = false): Promise<OfferedPort> {
   const clients = new Set<net.Socket>();
   const server = net.createServer({ noDelay: true }, (socket) => {
     clients.add(socket);
-    serve(line, socket);
+    serve(line, socket, raw);
     socket.on("close", () => clients.delete(socket));
   });
   await new Promise<void>((resolve, reject) => {
@@ -46,7 +46,7 @@ export async function offerTcp(line: VirtualLine, port = 0): Promise<OfferedPort
     server.listen(port, "127.0.0.1", resolve);
   });
   return {
-    path: `rfc2217://127.0.0.1:${(server.address() as net.AddressInfo).port}`,
+    path: `${raw ? "tcp" : "rfc2217"}://127.0.0.1:${(server.address() as net.AddressInfo).port}`,
     close: () =>
       new Promise((resolve) => {
         for (const client of clients) client.destroy();
@@ -55,13 +55,13 @@ export async function offerTcp(line: VirtualLine, port = 0): Promise<OfferedPort
   };
 }
 
-function serve(line: VirtualLine, socket: net.Socket): void {
+function serve(line: VirtualLine, socket: net.Socket, raw: boolean): void {
   const signals: Required<Signals> = { dataTerminalReady: false, requestToSend: false, break: false };
   let listening = false;
   socket.on("error", () => {});
   try {
     line.listen(115200, {
-      received: (bytes) => void socket.write(telnetEscape(bytes)),
+      received: (bytes) => void socket.write(raw ? bytes : telnetEscape(bytes)),
       lost: () => socket.destroy(),
     });
     listening = true;
@@ -75,7 +75,7 @@ function serve(line: VirtualLine, socket: net.Socket): void {
   }
   socket.on("end", release);
   socket.on("close", release);
-  socket.write(GREETING);
+  if (!raw) socket.write(GREETING);
 
   /** The line throws when the cable is out, which has destroyed the socket already. */
   function guarded(run: () => void): void {
@@ -100,5 +100,5 @@ function serve(line: VirtualLine, socket: net.Socket): void {
       socket.write(comPortCommand(command + SERVER, value));
     },
   });
-  socket.on("data", (bytes: Buffer) => decode(bytes));
+  socket.on("data", (bytes: Buffer) => (raw ? guarded(() => line.write(bytes)) : decode(bytes)));
 }

@@ -37,11 +37,20 @@ export function firmwareFiles(chip: ChipName, appBytes = 20000, seed = 1): Map<s
 }
 
 export function firmware(chip: ChipName, appBytes?: number, seed?: number): Firmware {
-  return parseFirmware("firmware", firmwareFiles(chip, appBytes, seed), CHIPS.find((one) => one.name === chip)!);
+  return parseFirmware(
+    "firmware",
+    firmwareFiles(chip, appBytes, seed),
+    CHIPS.find((one) => one.name === chip)!,
+  );
 }
 
 export function board(chip: ChipName): PlanBoard {
-  return { name: `test-${chip.toLowerCase()}`, hardware: chip, storage: STORAGE };
+  return {
+    name: `test-${chip.toLowerCase()}`,
+    hardware: chip,
+    storage: STORAGE,
+    regions: { state: [0, 1], slot0: [1, 2] },
+  };
 }
 
 /** A Storage image as a node has it: loader, settings, one page-aligned file. */
