@@ -1,6 +1,8 @@
 /** Host tests. The tests that need a real interpreter have a configuration of their own, jest.engine.config.js. */
 module.exports = {
   testEnvironment: "node",
+  // Simulated hours take seconds; a busy machine takes several times as long.
+  testTimeout: 120_000,
   roots: ["<rootDir>/test"],
   testMatch: ["**/*.test.ts"],
   testPathIgnorePatterns: ["/node_modules/", "<rootDir>/test/engine/"],

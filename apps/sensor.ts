@@ -1,7 +1,7 @@
 /** Reads a sensor, tells the mesh, and blinks: the example to start an application from. */
 import { mesh, node, pins } from "espalier";
 
-const READ_EVERY_MS = 5000;
+const READ_EVERY_MS = 15000;
 const BLINK_MS = 50;
 
 function blink(): void {

@@ -69,15 +69,11 @@ export function createDeltaDecoder(ports: DeltaPorts, baseBytes: number, resultB
     pending = "";
   }
 
-  function varint(): number {
-    let byte = body.charCodeAt(next++);
-    let value = byte & 127;
-    if (byte > 127) {
-      byte = body.charCodeAt(next++);
-      value |= (byte & 127) << 7;
-      if (byte > 127) value |= body.charCodeAt(next++) << 14;
-    }
-    return value;
+  /** The rest of a varint whose first byte has bit 7 set. */
+  function longer(first: number): number {
+    const second = body.charCodeAt(next++);
+    const value = (first & 127) | ((second & 127) << 7);
+    return second > 127 ? value | (body.charCodeAt(next++) << 14) : value;
   }
 
   return {
@@ -96,36 +92,44 @@ export function createDeltaDecoder(ports: DeltaPorts, baseBytes: number, resultB
       let work = SLICE;
       while (work-- > 0) {
         if (left) {
-          // Whole pieces go from flash to flash without being joined to anything.
-          const take = Math.min(left, PIECE - pending.length);
-          pending += ports.base(from, take);
+          const room = PIECE - pending.length;
+          const take = left < room ? left : room;
+          const bytes = ports.base(from, take);
+          // A view on flash stays one when it is not joined to anything.
+          pending = pending ? pending + bytes : bytes;
           from += take;
           at += take;
           left -= take;
-          if (pending.length === PIECE) flush();
+          if (take === room) flush();
           continue;
         }
         if (next >= end) {
           flush();
           return next > end ? DELTA_BAD_CHUNK : DELTA_DONE;
         }
-        const value = varint();
+        let value = body.charCodeAt(next++);
+        if (value > 127) value = longer(value);
         const length = value >> 1;
         if (!length) return DELTA_BAD_CHUNK;
         if (at + length > resultBytes) return DELTA_OUT_OF_RESULT;
         if (value & 1) {
-          const shift = varint();
-          from += shift & 1 ? -((shift + 1) >> 1) : shift >> 1;
+          let shift = body.charCodeAt(next++);
+          if (shift > 127) shift = longer(shift);
+          if (shift) from += shift & 1 ? -((shift + 1) >> 1) : shift >> 1;
           if (from < 0 || from + length > baseBytes) return DELTA_OUT_OF_BASE;
           left = length;
         } else {
           if (next + length > end) return DELTA_BAD_CHUNK;
-          if (pending.length + length > PIECE) flush();
-          for (let done = 0; done < length; done += PIECE) {
-            const piece = body.substr(next + done, Math.min(PIECE, length - done));
-            at += piece.length;
-            pending += piece;
-            if (pending.length === PIECE) flush();
+          if (pending.length + length <= PIECE) {
+            pending += body.substr(next, length);
+            at += length;
+          } else {
+            flush();
+            for (let done = 0; done < length; done += PIECE) {
+              pending = body.substr(next + done, Math.min(PIECE, length - done));
+              at += pending.length;
+              if (pending.length === PIECE) flush();
+            }
           }
           next += length;
           from += length;

@@ -39,6 +39,7 @@ import {
   type Session,
   sessionFromStage,
   takeManifest,
+  USUAL_PACE,
 } from "./session";
 import { erasePages, openStage, readSlot, readStage } from "./slots";
 
@@ -50,6 +51,8 @@ const PULL_TIMEOUT_MS = 5000;
 const PULL_TRIES = 10;
 /** A verified image starts by itself when its origin says nothing for this long. */
 const AUTO_ACTIVATE_MS = 300000;
+/** A node that only passes an image on keeps to it while somebody asked for it within this time. */
+const RELAY_IDLE_MS = 10000;
 /** Blobs that do not hash to the id they were announced with, before the image is given up. */
 const MAX_BLOB_TRIES = 3;
 
@@ -89,8 +92,11 @@ export interface Receiver {
   error(): string;
   /** 0..100 */
   percent(): number;
-  /** Serves the image that lies complete in the stage (a laptop's, or one that was received before). */
-  serveStaged(id: string): boolean;
+  /**
+   * Serves the image that lies complete in the stage (a laptop's, or one that was received before), with `pace`
+   * milliseconds between frames.
+   */
+  serveStaged(id: string, pace: number): boolean;
 }
 
 export function createReceiver(
@@ -287,9 +293,11 @@ export function createReceiver(
         heard = now;
       }
     }
-    const list = mesh.getNodeList().length;
+    // Reports of a large mesh are spread out, so that they do not crowd the links near the origin.
+    let nodes = 1;
+    if (counts(s)[0] !== reported) for (const neighbour of mesh.neighbours()) nodes += neighbour.nodes;
     if (
-      state === "decoding" ? now - reportedAt > 5000 : counts(s)[0] !== reported && now - reportedAt > 1000 + 50 * list
+      state === "decoding" ? now - reportedAt > 5000 : counts(s)[0] !== reported && now - reportedAt > 1000 + 50 * nodes
     ) {
       report();
     }
@@ -340,10 +348,8 @@ export function createReceiver(
     if (imageId(engine, blob) !== s.id) {
       stats.refused++;
       if (++blobTries >= MAX_BLOB_TRIES) return fail("bad-blob");
-      session = null;
-      const again = newSession(offered as Offer, s.forMe);
-      session = again;
-      sender.serve(again);
+      s.blob = new Bitmap(s.blob.size);
+      sender.serve(s);
       return prepareBlob();
     }
     const code = takeManifest(engine, s, stage, slotBytes);
@@ -390,6 +396,14 @@ export function createReceiver(
     });
   }
 
+  /** Chunks in front of `index` that were skipped and are missed here, when it is a long run of them. */
+  function lostBetween(set: Bitmap, index: number): number {
+    "cold";
+    let lost = 0;
+    for (let i = set.gap(lastIndex + 1); i >= 0 && i < index; i = set.gap(i + 1)) lost++;
+    return lost > 3 ? lost : 0;
+  }
+
   /** Checks and stores one chunk. `frame` is its whole frame, or "" when it came over a link. */
   function take(payload: boolean, index: number, chunk: Bytes, frame: Bytes): boolean {
     const s = session as Session;
@@ -417,7 +431,7 @@ export function createReceiver(
         frame || frameHeader(FRAME_CHUNK, FLAG_PAYLOAD, s.tag, index) + chunk,
       );
       stage.write(STAGE_MARKS + index, MARK);
-      if (index > lastIndex + 4 && lastIndex >= 0) overflow += index - lastIndex - 1;
+      if (index > lastIndex + 4 && lastIndex >= 0) overflow += lostBetween(set, index);
       lastIndex = index;
     } else stage.write(chunkOffset(false, index), chunk);
     set.put(index, true);
@@ -464,8 +478,12 @@ export function createReceiver(
     "cold";
     if (typeof pkg.id !== "string" || typeof pkg.m !== "string" || pkg.m.length > 1000) return;
     if (!session || session.id !== pkg.id) {
-      if (!session && receiver.serveStaged(pkg.id)) state = state === "idle" ? "current" : state;
-      else if (!session && offered && offered.id === pkg.id && neighbour !== mesh.routeTo(offered.from))
+      // An image that was passed on, and that nobody asks for any more, makes way.
+      const free =
+        !session || (state === "relaying" && session.origin !== mesh.getNodeId() && sender.idle() > RELAY_IDLE_MS);
+      const pace = offered && offered.id === pkg.id ? offered.pace : USUAL_PACE;
+      if (!session && receiver.serveStaged(pkg.id, pace)) state = state === "idle" ? "current" : state;
+      else if (free && offered && offered.id === pkg.id && neighbour !== mesh.routeTo(offered.from))
         begin(offered, false);
       else {
         stats.stray++;
@@ -548,8 +566,8 @@ export function createReceiver(
   function onActivate(pkg: Package): void {
     "cold";
     if (!session || pkg.id !== session.id) return;
-    const only = pkg.only as number[] | undefined;
-    if (only && only.indexOf(mesh.getNodeId()) < 0) return;
+    const only = pkg.only;
+    if (only && (!Array.isArray(only) || only.indexOf(mesh.getNodeId()) < 0)) return;
     activate = true;
   }
 
@@ -579,9 +597,9 @@ export function createReceiver(
       return error;
     },
     percent: percent,
-    serveStaged: function (id: string) {
+    serveStaged: function (id: string, pace: number) {
       "cold";
-      const s = sessionFromStage(engine, stage, slotBytes, id);
+      const s = sessionFromStage(engine, stage, slotBytes, id, pace);
       if (!s) return false;
       end();
       s.origin = mesh.getNodeId();

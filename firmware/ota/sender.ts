@@ -184,6 +184,7 @@ export function createSender(engine: Engine, mesh: Mesh, airwave: Airwave, stage
         if (!s.payload) return;
         if (!hop.payload) {
           hop.payload = new Bitmap(s.payload.size);
+          hop.cursor = 0;
           hop.notBefore = engine.now() + GATHER_MS;
         }
         if (!served) served = new Bitmap(s.payload.size);

@@ -3,7 +3,7 @@ import type { Bytes, Engine, Region } from "../engine/engine";
 import { u16, unhex } from "../wire/bytes";
 import { Bitmap } from "../wire/bitmap";
 import { FRAME_HEADER } from "../wire/frames";
-import { chunkCount, MAX_CHUNK, type Manifest, parseManifest } from "./image";
+import { chunkCount, ERROR_MANIFEST, MAX_CHUNK, type Manifest, parseManifest, SHORT_HASH } from "./image";
 import { STAGE_BLOB, STAGE_HEADER, STAGE_STRIDE } from "./layout";
 import { readStage, stagedChunks } from "./slots";
 
@@ -78,8 +78,11 @@ export function takeManifest(engine: Engine, session: Session, stage: Region, sl
   const manifest = parseManifest(stage.read(STAGE_BLOB, session.blobBytes), slotBytes, stage.size - STAGE_HEADER);
   if (typeof manifest === "string") return manifest;
   const hashes = engine.fromBase64(manifest.chunkHashes);
-  // Only the numbers are needed from here on; the text costs a variable every eleven characters.
-  manifest.chunkHashes = "";
+  if (hashes.length !== chunkCount(manifest.payloadBytes, manifest.chunkBytes) * SHORT_HASH) {
+    return ERROR_MANIFEST + ":chunkHashes";
+  }
+  // Only the numbers are needed from here on; text costs a variable every eleven characters.
+  manifest.chunkHashes = manifest.notes = "";
   const words = new Uint32Array(hashes.length >> 2);
   for (let i = 0; i < words.length; i++) {
     words[i] = (u16(hashes, i * 4) | (u16(hashes, i * 4 + 2) << 16)) >>> 0;
@@ -90,8 +93,17 @@ export function takeManifest(engine: Engine, session: Session, stage: Region, sl
   return "";
 }
 
+/** Pace of an image whose offer was not heard, or heard before a restart. */
+export const USUAL_PACE = 30;
+
 /** A session over the image that lies complete in the stage, so that it can be served; null when there is none. */
-export function sessionFromStage(engine: Engine, stage: Region, slotBytes: number, id: string): Session | null {
+export function sessionFromStage(
+  engine: Engine,
+  stage: Region,
+  slotBytes: number,
+  id: string,
+  pace: number,
+): Session | null {
   "cold";
   const staged = readStage(stage);
   if (!staged || staged.id !== id || !staged.blobOk || !staged.complete || staged.givenUp) return null;
@@ -106,7 +118,7 @@ export function sessionFromStage(engine: Engine, stage: Region, slotBytes: numbe
       role: "",
       version: "",
       transport: "",
-      pace: 30,
+      pace: pace,
     },
     false,
   );

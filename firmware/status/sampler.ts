@@ -36,7 +36,9 @@ export function createSampler(parts: SamplerParts): (flags: number) => Telemetry
     const me = mesh.getNodeId();
     let parent = 0;
     let children = 0;
+    let nodes = 1;
     for (let i = 0; i < neighbours.length; i++) {
+      nodes += neighbours[i].nodes;
       if (neighbours[i].up) parent = neighbours[i].id;
       else children++;
     }
@@ -57,7 +59,7 @@ export function createSampler(parts: SamplerParts): (flags: number) => Telemetry
       parent: parent,
       hops: isRoot ? 0 : root ? mesh.getHopCount(root) & 255 : 255,
       children: children,
-      nodes: mesh.getNodeList(true).length,
+      nodes: nodes,
       received: mesh.stats.rx,
       sent: mesh.stats.tx,
       dropped: (mesh.stats.dropped + mesh.stats.queueDrops) & 65535,

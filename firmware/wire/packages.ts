@@ -86,7 +86,6 @@ export function isUint32(value: unknown): value is number {
  * stack, and running out of that resets the board: about 100 bytes a level of some 25,000.
  */
 export function parsePackage(frame: string, maxOpeners: number): Package | number {
-  "cold";
   let text = frame;
   // Espruino ignores whatever follows the value, so the last character has to be looked at here.
   if (text[0] !== "{" || text[text.length - 1] !== "}") {

@@ -8,11 +8,16 @@ export interface CostWork {
   loop: string;
   /** 20 unless given. */
   repeat?: number;
+  /** Interpreter variables that it takes, when they are more than a board has. */
+  variables?: number;
   /** Lines that must surround the work, outside of its function. */
   outside?: string;
 }
 
 const DECLARE_50 = `var ${Array.from({ length: 50 }, (_, i) => `x${i}=${i}`).join(",")};`;
+
+/** Code that is passed without being executed, some 500 characters as a minifier leaves them. */
+const PASSED = "if(p){f.a=p+1;g(f.b,[1,2,3])}else{while(p<7){p++;q=h(p*2,'text')}}".repeat(7);
 
 /** One construct each: what the cost table was fitted to. */
 export const MICRO: CostWork[] = [
@@ -55,6 +60,15 @@ export const MICRO: CostWork[] = [
   { name: "if not taken", setup: "var a=0", loop: "if(a)a=1+2+3+4+5+6+7+8;if(a){a=1+2+3+4+5+6+7+8}" },
   { name: "if else", setup: "var a=0", loop: "if(a)a=1+2+3+4+5;else a=0;if(!a)a=0;else a=1+2+3+4" },
   { name: "skipped block", setup: "var a=0", loop: "if(a){a=(1+2+3)*4;a++;f(a,a,a,a);if(a>3){a=7}else{a=8}}" },
+  { name: "skipped block of 500", setup: "var a=0", loop: `if(a){${PASSED}}` },
+  {
+    name: "skipped expression",
+    setup: "var a=0,f",
+    loop: "a?f.b(a.c[3]+4,f(a,f.length-1),'text',a*2,[1,2]):0;a&&f(a,f.b(4),1,2)",
+  },
+  { name: "function of 500", setup: "var f", loop: `f=function(p){${PASSED}}` },
+  { name: "early return of 500", setup: `function f(p){if(p)return 1;${PASSED}}`, loop: "f(1)" },
+  { name: "inner return of 500", setup: `function f(p){while(p){if(p){return 1}}${PASSED}}`, loop: "f(1)" },
   { name: "and or", setup: "var a=1,b=0", loop: "a&&b;a||b;b&&a;b||a" },
   { name: "ternary", setup: "var a=1", loop: "a?2:3;!a?2:3" },
   { name: "switch", setup: "var a=3", loop: "switch(a){case 1:a=3;break;case 2:a=3;break;case 3:a=3;break}" },
@@ -238,7 +252,19 @@ export const REALISTIC: CostWork[] = [
   },
 ];
 
-/** The program that does the work `times` times; the same text runs on a board, on Linux and on the virtual chip. */
+/**
+ * A program that evaluates `code` out of memory in one piece: reached through its address it is what a bundle in mapped
+ * flash is on a board. On Linux each character of a Storage file would cost a read of that file.
+ */
+export function fromMemory(code: string, name: string): string {
+  return (
+    `var ${name}Bytes=E.toString(E.toUint8Array(${JSON.stringify(code)})),${name}At=E.getAddressOf(${name}Bytes,true),` +
+    `${name}=${name}At?E.memoryArea(${name}At,${name}Bytes.length):${name}Bytes;`
+  );
+}
+
+/** The program that does the work `times` times; the same text runs on Linux and on the virtual chip. */
 export function workProgram(work: CostWork, times: number): string {
-  return `${work.outside ?? ""}(function(){${work.setup};for(var n=0;n<${times};n++){${work.loop}}})();\n`;
+  const program = `(function(){${work.setup};for(var n=0;n<${times};n++){${work.loop}}})();`;
+  return `${work.outside ?? ""}${fromMemory(program, "work")}eval(work);\n`;
 }

@@ -31,13 +31,13 @@ export function hasValgrind(): boolean {
 }
 
 /** Instructions the interpreter executes for a whole program, start and end included. */
-export async function countInstructions(espruino: string, program: string): Promise<number> {
+export async function countInstructions(espruino: string, program: string, variables?: number): Promise<number> {
   const directory = mkdtempSync(join(tmpdir(), "espalier-cost-"));
   try {
     const file = join(directory, "work.js");
     writeFileSync(file, program, "latin1");
     const options = ["--tool=callgrind", "--callgrind-out-file=/dev/null", espruino, file];
-    const output = await outputOf("valgrind", options, directory);
+    const output = await outputOf("valgrind", options, directory, variables);
     const collected = /Collected : (\d+)/.exec(output);
     if (!collected) throw new Error(`callgrind gave no count: ${output.slice(-300)}`);
     if (/Uncaught/.test(output)) throw new Error(`the program failed: ${/Uncaught.*/.exec(output)![0]}`);
@@ -61,8 +61,8 @@ export function chargedInstructions(program: string): number {
 
 export async function measureReal(espruino: string, work: CostWork): Promise<number> {
   const times = work.repeat ?? 20;
-  const once = await countInstructions(espruino, workProgram(work, times));
-  const twice = await countInstructions(espruino, workProgram(work, 2 * times));
+  const once = await countInstructions(espruino, workProgram(work, times), work.variables);
+  const twice = await countInstructions(espruino, workProgram(work, 2 * times), work.variables);
   return (twice - once) / times;
 }
 
@@ -98,9 +98,10 @@ export function formatComparison(results: readonly CostComparison[]): string {
 }
 
 /** Runs a program with an open, silent standard input: the Linux build spins on one that has ended. */
-function outputOf(command: string, options: string[], cwd: string): Promise<string> {
+function outputOf(command: string, options: string[], cwd: string, variables?: number): Promise<string> {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, options, { cwd, stdio: ["pipe", "pipe", "pipe"] });
+    const env = variables === undefined ? process.env : { ...process.env, ESPR_VARS: `${variables}` };
+    const child = spawn(command, options, { cwd, env, stdio: ["pipe", "pipe", "pipe"] });
     const timer = setTimeout(() => child.kill("SIGKILL"), TIMEOUT_MS);
     let output = "";
     const add = (data: Buffer): void => void (output += data.toString("latin1"));

@@ -9,62 +9,73 @@ const MATCH_BITS = 15;
 /** [u24 offset][u16 length] */
 const HEADER = 5;
 
-/** Longest match for every position, at most WINDOW back within [start, end). */
-function matches(data: Uint8Array, start: number, end: number): { length: Uint8Array; distance: Uint16Array } {
-  const length = new Uint8Array(end - start);
-  const distance = new Uint16Array(end - start);
-  for (let at = start; at < end; at++) {
-    const most = Math.min(LONGEST, end - at);
-    let best = 0;
-    for (let from = at - 1; from >= Math.max(start, at - WINDOW) && best < most; from--) {
-      let n = 0;
-      while (n < most && data[from + n] === data[at + n]) n++;
-      if (n > best) {
-        best = n;
-        distance[at - start] = at - from;
-      }
-    }
-    length[at - start] = best;
-  }
-  return { length, distance };
+interface Encoded {
+  /** First byte that did not fit. */
+  end: number;
+  bytes: Buffer;
 }
 
 /**
- * The shortest encoding of data[start, end): a shortest path over positions, since a match may be cut to any length.
- * `bitsTo[i]` tells the bits that the first i bytes take.
+ * The shortest encoding of as much of data[start, end) as fits into `room` bytes: a shortest path over positions. Since a
+ * match may be cut to any length, a longer text never takes fewer bits, and the walk ends where the room does.
  */
-export function encodeHeatshrink(data: Uint8Array, start = 0, end = data.length): Buffer {
+function encode(data: Uint8Array, start: number, end: number, room: number): Encoded {
   const count = end - start;
-  const { length, distance } = matches(data, start, end);
-  const cost = new Float64Array(count + 1);
-  const take = new Uint8Array(count + 1);
-  for (let i = count - 1; i >= 0; i--) {
-    cost[i] = cost[i + 1]! + LITERAL_BITS;
-    take[i] = 1;
-    for (let n = 2; n <= length[i]!; n++) {
-      const bits = cost[i + n]! + MATCH_BITS;
-      if (bits < cost[i]!) {
-        cost[i] = bits;
-        take[i] = n;
+  const cost = new Float64Array(count + 1).fill(Infinity);
+  /** The step that leads here: how far it reaches, and its distance (0: a literal). */
+  const step = new Uint8Array(count + 1);
+  const back = new Uint16Array(count + 1);
+  cost[0] = 0;
+  let reached = 0;
+  for (let i = 0; i < count && cost[i]! <= room * 8; i++) {
+    reached = i;
+    const at = start + i;
+    if (cost[i]! + LITERAL_BITS < cost[i + 1]!) {
+      cost[i + 1] = cost[i]! + LITERAL_BITS;
+      step[i + 1] = 1;
+      back[i + 1] = 0;
+    }
+    const most = Math.min(LONGEST, end - at);
+    let best = 1;
+    const first = Math.max(start, at - WINDOW);
+    for (let from = at - 1; from >= first && best < most; from--) {
+      if (data[from + best] !== data[at + best]) continue;
+      let n = 0;
+      while (n < most && data[from + n] === data[at + n]) n++;
+      // Every length once, with the nearest match that has it.
+      for (let length = best + 1; length <= n; length++) {
+        if (cost[i]! + MATCH_BITS >= cost[i + length]!) continue;
+        cost[i + length] = cost[i]! + MATCH_BITS;
+        step[i + length] = length;
+        back[i + length] = at - from;
       }
+      if (n > best) best = n;
     }
   }
-  const out = Buffer.alloc(Math.ceil(cost[0]! / 8));
+  if (cost[count]! <= room * 8) reached = count;
+  const path: number[] = [];
+  for (let i = reached; i > 0; i -= step[i]!) path.push(i);
+  const out = Buffer.alloc(Math.ceil(cost[reached]! / 8));
   let bit = 0;
   const put = (value: number, bits: number): void => {
     for (let i = bits - 1; i >= 0; i--, bit++) if ((value >> i) & 1) out[bit >> 3]! |= 128 >> (bit & 7);
   };
-  for (let i = 0; i < count; i += take[i]!) {
-    if (take[i] === 1) {
+  for (const i of path.reverse()) {
+    if (back[i] === 0) {
       put(1, 1);
-      put(data[start + i]!, 8);
+      put(data[start + i - 1]!, 8);
     } else {
       put(0, 1);
-      put(distance[i]! - 1, 8);
-      put(take[i]! - 1, 6);
+      put(back[i]! - 1, 8);
+      put(step[i]! - 1, 6);
     }
   }
-  return out;
+  return { end: start + reached, bytes: out };
+}
+
+/** The shortest encoding of data[start, end). */
+export function encodeHeatshrink(data: Uint8Array, start = 0, end = data.length): Buffer {
+  return encode(data, start, end, Infinity).bytes;
 }
 
 /**
@@ -76,23 +87,12 @@ export function packHeatshrink(data: Uint8Array, chunkBytes: number): Buffer[] {
   const chunks: Buffer[] = [];
   const room = chunkBytes - HEADER;
   for (let start = 0; start < data.length;) {
-    // Encoded length grows with the text, nearly always: the largest end found by halving is within a byte or two.
-    let low = Math.min(data.length, start + Math.floor((room * 8) / LITERAL_BITS));
-    let high = Math.min(data.length, start + Math.floor((room * 8 * LONGEST) / MATCH_BITS));
-    let best = encodeHeatshrink(data, start, low);
-    while (low < high) {
-      const middle = (low + high + 1) >> 1;
-      const encoded = encodeHeatshrink(data, start, middle);
-      if (encoded.length <= room) {
-        low = middle;
-        best = encoded;
-      } else high = middle - 1;
-    }
+    const { end, bytes } = encode(data, start, Math.min(data.length, start + 0xffff), room);
     const header = Buffer.alloc(HEADER);
     header.writeUIntLE(start, 0, 3);
-    header.writeUInt16LE(low - start, 3);
-    chunks.push(Buffer.concat([header, best]));
-    start = low;
+    header.writeUInt16LE(end - start, 3);
+    chunks.push(Buffer.concat([header, bytes]));
+    start = end;
   }
   return chunks;
 }

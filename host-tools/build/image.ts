@@ -71,6 +71,11 @@ export function makeImage(options: ImageOptions): Image {
     chunkHashes: Buffer.concat(chunks.map((chunk) => sha256(chunk).subarray(0, SHORT_HASH))).toString("base64"),
     ...(options.notes === undefined ? {} : { notes: options.notes }),
   };
+  return assemble(manifest, chunks);
+}
+
+/** An image of a manifest and its chunks, whether they fit each other or not. */
+export function assemble(manifest: Manifest, chunks: Buffer[]): Image {
   const text = Buffer.from(JSON.stringify(manifest), "latin1");
   const length = Buffer.alloc(2);
   length.writeUInt16LE(text.length);

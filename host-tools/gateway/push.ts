@@ -86,10 +86,10 @@ export function startPush(gateway: EspalierNode, image: Image, options: PushOpti
   let phase: "distributing" | "activating" | "done" | "aborted" = "distributing";
 
   fillStage(engine.region("stage")!, image);
-  gateway.receiver.serveStaged(image.id);
+  const pace = (): number => options.pace ?? paceFor(sendersIn(JSON.parse(mesh.subConnectionJson()) as TreeNode));
+  gateway.receiver.serveStaged(image.id, pace());
 
   const offer = (): void => {
-    const senders = sendersIn(JSON.parse(mesh.subConnectionJson()) as TreeNode);
     mesh.sendPackage({
       type: PACKAGE_OFFER,
       routing: 2,
@@ -100,7 +100,7 @@ export function startPush(gateway: EspalierNode, image: Image, options: PushOpti
       role: image.manifest.role,
       version: image.manifest.version,
       transport: options.transport,
-      pace: options.pace ?? paceFor(senders),
+      pace: pace(),
     });
   };
   const activate = (): void => {

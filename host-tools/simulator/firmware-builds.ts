@@ -39,15 +39,21 @@ function bundleFor(app: string, board: string, version: string): Promise<string>
   return known;
 }
 
+/** An image of given code. */
+export function imageOf(request: BuildRequest, code: string): Build {
+  const { version, encoding, chunkBytes } = request;
+  const hardware = request.hardware ?? loadBoard(request.board).hardware;
+  const image = makeImage({ code, product: "espalier", hardware, role: "node", version, encoding, chunkBytes });
+  return { version, code, image };
+}
+
 export async function buildFor(request: BuildRequest): Promise<Build> {
-  const { version, encoding, chunkBytes, size = 0 } = request;
-  let code = await bundleFor(request.app, request.board, version);
+  const { size = 0 } = request;
+  let code = await bundleFor(request.app, request.board, request.version);
   if (code.length < size) {
     // Text that compresses about as well as code does.
     const filler = code.slice(0, 4000).replace(/\*\//g, "* /");
     while (code.length < size) code += `/*${filler.slice(0, Math.max(0, size - code.length - 4))}*/`;
   }
-  const hardware = request.hardware ?? loadBoard(request.board).hardware;
-  const image = makeImage({ code, product: "espalier", hardware, role: "node", version, encoding, chunkBytes });
-  return { version, code, image };
+  return imageOf(request, code);
 }

@@ -2,7 +2,7 @@
 import type { Telemetry } from "../../firmware/wire/telemetry";
 import type { Encoding } from "../../firmware/ota/image";
 import { loadBoard } from "../build/board";
-import { blobChunks, type Image } from "../build/image";
+import { assemble, blobChunks, type Image } from "../build/image";
 import { chooseEncoding } from "../build/choose-encoding";
 import { type NodeProgress, paceFor, type Push, sendersIn, startPush } from "../gateway/push";
 import { Fleet } from "./fleet";
@@ -83,15 +83,12 @@ export function lossModel(loss: Scenario["radio"]["loss"]): LossModel {
 }
 
 /** An image with a fault, which every node must refuse. */
-function damaged(build: Build, how: NonNullable<Scenario["update"]>["damage"]): Image {
-  const { image } = build;
-  if (how === undefined) return image;
-  if (how === "payload") {
-    const chunks = image.chunks.map((chunk) => Buffer.from(chunk));
-    chunks[0]![chunks[0]!.length >> 1]! ^= 1;
-    return { ...image, chunks };
-  }
-  return image;
+function damaged({ image }: Build, how: NonNullable<Scenario["update"]>["damage"]): Image {
+  if (how === "result-hash") return assemble({ ...image.manifest, resultHash: "0".repeat(64) }, image.chunks);
+  if (how !== "payload") return image;
+  const chunks = image.chunks.map((chunk) => Buffer.from(chunk));
+  chunks[0]![chunks[0]!.length >> 1]! ^= 1;
+  return { ...image, chunks };
 }
 
 export async function runScenario(scenario: Scenario, watcher: ScenarioWatcher = {}): Promise<ScenarioResult> {
@@ -221,7 +218,8 @@ export async function runScenario(scenario: Scenario, watcher: ScenarioWatcher =
     if (due && pushed < 0) await begin();
     const phase = pushed < 0 ? "forming" : pushDone ? "after" : "updating";
     watcher.tick?.({ seconds, inMesh, push, phase });
-    if (update ? pushDone && seconds > lastEvent : formed >= 0 && seconds > lastEvent + SETTLE_SECONDS) break;
+    const heard = scenario.expect.unchanged === undefined || telemetry.size >= on;
+    if (update ? pushDone && heard && seconds > lastEvent : formed >= 0 && seconds > lastEvent + SETTLE_SECONDS) break;
     // Lets the terminal and Ctrl-C have their turn.
     await new Promise((resolve) => setImmediate(resolve));
   }

@@ -71,7 +71,7 @@ export const scenarioSchema = z.strictObject({
       /** Bytes that the bundle is padded to; by default it has its own size. */
       size: z.number().int().min(1).max(98304).optional(),
       /** Damages the image in the named place, to see it refused. */
-      damage: z.enum(["payload", "result-hash", "code"]).optional(),
+      damage: z.enum(["payload", "result-hash"]).optional(),
       hardware: z.string().optional(),
       /** Seconds after which the laptop activates what is verified and gives up the rest. */
       deadline: seconds.default(1800),

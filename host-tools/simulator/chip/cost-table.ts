@@ -9,7 +9,8 @@ export const INSTRUCTIONS_PER_SECOND = 80e6;
 export const COST = {
   /** Lexing one character. */
   character: 279,
-  /** Skipping one character of code that is not executed. */
+  /** Passing one character of code that is not executed: in a block or function, and where it has to be parsed. */
+  skipBlockCharacter: 220,
   skipCharacter: 301,
   /** Passing an expression through the parser's levels. */
   primary: 1256,

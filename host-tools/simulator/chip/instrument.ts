@@ -66,6 +66,10 @@ class Instrumenter {
   private readonly free = new Set<string>();
   private readonly assigned = new Set<string>();
   private scope = new Scope(null);
+  /** Where the innermost function ends, and what `break` and `continue` leave. */
+  private functionEnd = 0;
+  private loopEnd = 0;
+  private breakEnd = 0;
 
   constructor(
     private readonly source: string,
@@ -74,6 +78,7 @@ class Instrumenter {
 
   run(program: Program): Instrumented {
     this.scope = scopeOf(program, null);
+    this.functionEnd = this.source.length;
     const last = program.body[program.body.length - 1];
     const wrapped = this.scope.names.length === 0 && last?.type === "ExpressionStatement";
     if (wrapped) {
@@ -120,6 +125,8 @@ class Instrumenter {
    */
   private body(node: Statement, extra: number, checked: boolean): void {
     const inner = node.type === "BlockStatement" ? node.body : [node];
+    const { loopEnd, breakEnd } = this;
+    if (checked) this.loopEnd = this.breakEnd = node.end;
     const block = node.type === "BlockStatement";
     const head = checked ? this.check(extra + COST.block) : "";
     if (block) {
@@ -127,6 +134,8 @@ class Instrumenter {
       else if (inner.length === 0) this.increment(node.start + 1, extra + COST.block);
     } else this.edits.block(node.start, node.end, `{${head}`, "}");
     this.statements(inner, checked ? 0 : extra + COST.block);
+    this.loopEnd = loopEnd;
+    this.breakEnd = breakEnd;
   }
 
   /** The unconditional cost of a statement; conditional parts charge themselves. */
@@ -144,7 +153,13 @@ class Instrumenter {
       case "FunctionDeclaration":
         return own + COST.declare + this.functionNode(node);
       case "ReturnStatement":
-        return own + COST.returns + (node.argument ? this.expression(node.argument) : 0);
+        return (
+          own + COST.returns + this.left(node, this.functionEnd) + (node.argument ? this.expression(node.argument) : 0)
+        );
+      case "BreakStatement":
+        return own + this.left(node, this.breakEnd);
+      case "ContinueStatement":
+        return own + this.left(node, this.loopEnd);
       case "IfStatement":
         return own + this.ifStatement(node);
       case "ForStatement":
@@ -205,6 +220,9 @@ class Instrumenter {
 
   private switchStatement(node: SwitchStatement): number {
     let cost = this.expression(node.discriminant) + COST.loop;
+    const { breakEnd } = this;
+    // What follows in the switch is charged as skipped already.
+    this.breakEnd = 0;
     for (const item of node.cases) {
       if (item.test) cost += this.expression(item.test) + COST.binary;
       const inner = item.consequent;
@@ -213,6 +231,7 @@ class Instrumenter {
       this.statements(inner, -skip);
       cost += skip;
     }
+    this.breakEnd = breakEnd;
     return cost;
   }
 
@@ -241,7 +260,9 @@ class Instrumenter {
   /** Cost of creating the function; its body charges itself when it runs. */
   private functionNode(node: FunctionNode): number {
     const outer = this.scope;
+    const { functionEnd } = this;
     this.scope = scopeOf(node, outer);
+    this.functionEnd = node.end;
     const entry = COST.functionEntry + node.params.length * COST.parameter;
     if (node.body.type === "BlockStatement") {
       const directive = node.body.body.find((item) => !(item.type === "ExpressionStatement" && item.directive));
@@ -253,6 +274,7 @@ class Instrumenter {
       open.text = `((${COUNTER}[0]+=${cost})>${COUNTER}[1]?${HALT}():0,`;
     }
     this.scope = outer;
+    this.functionEnd = functionEnd;
     return COST.functionExpression + this.skipped(node as unknown as AnyNode);
   }
 
@@ -394,8 +416,15 @@ class Instrumenter {
     return (node.end - node.start) * COST.character;
   }
 
-  private skipped(node: { start: number; end: number }): number {
-    return (node.end - node.start) * COST.skipCharacter;
+  /** Passing code that is not executed: blocks and functions by counting braces, everything else by parsing it. */
+  private skipped(node: { type: string; start: number; end: number }): number {
+    const counted = node.type === "BlockStatement" || isFunction(node as AnyNode);
+    return (node.end - node.start) * (counted ? COST.skipBlockCharacter : COST.skipCharacter);
+  }
+
+  /** Leaving a block early: the interpreter reads on to the end of what is left. */
+  private left(node: Statement, end: number): number {
+    return Math.max(0, end - node.end) * COST.skipBlockCharacter;
   }
 }
 
