@@ -8,6 +8,7 @@
 import type { Bytes, Engine } from "../engine/engine";
 import { PAGE } from "../engine/engine";
 import { bytesOf, hex, u16, unhex } from "../wire/bytes";
+import { SLOT_MANIFEST } from "./layout";
 
 /** Payload encodings that a node can decode. */
 export type Encoding = "raw" | "deflate" | "heatshrink";
@@ -97,6 +98,8 @@ export function parseManifest(blob: Bytes, slotBytes: number, stageBytes: number
   "cold";
   const text = manifestText(blob);
   if (!text) return ERROR_BLOB;
+  // A slot keeps the text in its header.
+  if (text.length > PAGE - SLOT_MANIFEST) return "too-large:manifest";
   let m: Manifest;
   try {
     m = JSON.parse(text) as Manifest;

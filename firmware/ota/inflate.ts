@@ -174,6 +174,15 @@ export function createInflate(io: InflateIo): Inflate {
     at = bit >> 4;
     hold = words[at++] >> (bit & 15);
     held = 16 - (bit & 15);
+    top();
+  }
+
+  /** Sees that `hold` has 16 bits or more. */
+  function top(): void {
+    if (held < 16) {
+      hold |= words[at++] << held;
+      held += 16;
+    }
   }
 
   /** Moves what is left to the front and adds input. */
@@ -212,10 +221,7 @@ export function createInflate(io: InflateIo): Inflate {
       if (!ended) refill();
       if (available() < bits && !ended) return INFLATE_WAITING;
     }
-    if (held < bits) {
-      hold |= words[at++] << held;
-      held += 16;
-    }
+    top();
     return 0;
   }
 
@@ -415,6 +421,7 @@ export function createInflate(io: InflateIo): Inflate {
 
   function data(most: number): number {
     if (pending) return finishMatch();
+    top();
     if (at > safe && !ended) {
       refill();
       if (at > safe && !ended) return INFLATE_WAITING;
@@ -422,10 +429,6 @@ export function createInflate(io: InflateIo): Inflate {
     if (put > FULL) {
       const full = flush();
       if (full) return full;
-    }
-    if (held < 16) {
-      hold |= words[at++] << held;
-      held += 16;
     }
     stop = Math.min(put + most, FULL);
     const stopped = run();

@@ -4,7 +4,7 @@ import { PAGE } from "../engine/engine";
 import { decodeHeatshrink } from "./heatshrink";
 import { leafHash, manifestText, rootHash, type Manifest } from "./image";
 import { createInflate } from "./inflate";
-import { SLOT_HEADER, SLOT_MANIFEST, STAGE_BLOB } from "./layout";
+import { SLOT_HEADER, STAGE_BLOB } from "./layout";
 import { chunkBytes, chunkOffset, type Session } from "./session";
 import { erasePages, readSlot, sealSlot } from "./slots";
 
@@ -90,7 +90,6 @@ export function createInstaller(engine: Engine, stage: Region, spare: Region, ru
       if (rootHash(engine, leaves) !== m.resultHash) return done("bad-hash");
       const current = readSlot(running);
       const text = manifestText(stage.read(STAGE_BLOB, session.blobBytes));
-      if (text.length > PAGE - SLOT_MANIFEST) return done("too-large:manifest");
       sealSlot(spare, session.id, current ? current.sequence + 1 : 1, m.resultBytes, text);
       done("");
     }

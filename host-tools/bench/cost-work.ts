@@ -252,19 +252,7 @@ export const REALISTIC: CostWork[] = [
   },
 ];
 
-/**
- * A program that evaluates `code` out of memory in one piece: reached through its address it is what a bundle in mapped
- * flash is on a board. On Linux each character of a Storage file would cost a read of that file.
- */
-export function fromMemory(code: string, name: string): string {
-  return (
-    `var ${name}Bytes=E.toString(E.toUint8Array(${JSON.stringify(code)})),${name}At=E.getAddressOf(${name}Bytes,true),` +
-    `${name}=${name}At?E.memoryArea(${name}At,${name}Bytes.length):${name}Bytes;`
-  );
-}
-
-/** The program that does the work `times` times; the same text runs on Linux and on the virtual chip. */
+/** The program that does the work `times` times; the same text runs on a board, on Linux and on the virtual chip. */
 export function workProgram(work: CostWork, times: number): string {
-  const program = `(function(){${work.setup};for(var n=0;n<${times};n++){${work.loop}}})();`;
-  return `${work.outside ?? ""}${fromMemory(program, "work")}eval(work);\n`;
+  return `${work.outside ?? ""}(function(){${work.setup};for(var n=0;n<${times};n++){${work.loop}}})();\n`;
 }

@@ -12,6 +12,7 @@ import { encodeStorage } from "../device/storage-image";
 import { ESP32 } from "../simulator/chip/board";
 import { Chip } from "../simulator/chip/chip";
 import { EventQueue } from "../simulator/events";
+import { EVALUATED, firmwareWork } from "./firmware-work";
 import { CostWork, MICRO, NATIVES, REALISTIC, workProgram } from "./cost-work";
 
 export interface CostComparison {
@@ -123,7 +124,8 @@ async function main(): Promise<void> {
     return;
   }
   const wanted = process.argv.slice(2);
-  const works = [...MICRO, ...NATIVES, ...REALISTIC].filter((w) => !wanted.length || wanted.includes(w.name));
+  const all = [...MICRO, ...NATIVES, ...EVALUATED, ...REALISTIC, ...(await firmwareWork())];
+  const works = all.filter((w) => !wanted.length || wanted.includes(w.name));
   console.log(formatComparison(await compareCosts(espruino, works)));
 }
 

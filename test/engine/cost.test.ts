@@ -1,5 +1,6 @@
 import { closeSync, openSync, readSync } from "node:fs";
 import { MICRO, NATIVES, REALISTIC } from "../../host-tools/bench/cost-work";
+import { firmwareWork } from "../../host-tools/bench/firmware-work";
 import { compareCosts, formatComparison, hasValgrind } from "../../host-tools/bench/interpreter-cost";
 import { describeEngine } from "./support";
 
@@ -28,6 +29,12 @@ describeEngine("what the virtual chip charges", () => {
 
   test("agrees within 30 % with the instructions of a real interpreter for a node's work", async () => {
     const results = await compareCosts(binary, REALISTIC);
+    console.log(formatComparison(results));
+    for (const { name, ratio } of results) expect([name, ratio > 0.7 && ratio < 1.3]).toEqual([name, true]);
+  });
+
+  test("agrees within 30 % for the firmware's own chunks, inflating and telemetry", async () => {
+    const results = await compareCosts(binary, await firmwareWork());
     console.log(formatComparison(results));
     for (const { name, ratio } of results) expect([name, ratio > 0.7 && ratio < 1.3]).toEqual([name, true]);
   });

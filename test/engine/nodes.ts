@@ -160,7 +160,9 @@ export class NodeProcess {
     child.stdout!.setEncoding("latin1").on("data", (part: string) => {
       const lines = (rest + part).split(/\r?\n/);
       rest = lines.pop()!;
-      for (const line of lines) {
+      for (const raw of lines) {
+        // The console clears what it takes for the line that somebody types.
+        const line = raw.replace(/^(\r|\x1b\[J)+/, "");
         this.text.push(line);
         if (line.startsWith('["')) this.lines.push(JSON.parse(line) as Line);
       }

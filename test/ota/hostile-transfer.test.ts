@@ -124,7 +124,7 @@ describe("packages", () => {
     const { world, origin, nodes } = standing(2);
     let forged = 0;
     const send = origin.mesh.sendPackage;
-    origin.mesh.sendPackage = (pkg: Package) => {
+    origin.mesh.sendPackage = (pkg) => {
       const hit = pkg.type === PACKAGE_PIECE && pkg.p === 1 && (pkg.i as number) % 5 === 0 && forged < 6;
       if (hit) forged++;
       return send(hit ? { ...pkg, d: forged % 2 ? "AAAA" : 5 } : pkg);

@@ -5,7 +5,7 @@ import type { RealmHelpers } from "./prelude";
 import type { ClockEvent } from "./seam";
 
 /** Work of the idle loop to find and start one timer, in instructions. */
-const DISPATCH = 9000;
+const DISPATCH = 4500;
 
 interface Timer {
   call: () => void;
