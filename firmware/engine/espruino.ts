@@ -234,7 +234,6 @@ export function createEspruinoEngine(boot: BootInfo): Engine {
       return new EspruinoRegion(pages[0] * PAGE, boot.base, pages[1]);
     },
     settings: function () {
-      "cold";
       return storage.read("cfg") || "";
     },
     log: function (text: string) {

@@ -119,7 +119,7 @@ export function createAirwave(engine: Engine, mesh: Mesh) {
       open();
       timer = engine.every(CHECK, check);
     },
-    stop: function () {
+    shut: function () {
       engine.cancel(timer);
       timer = 0;
       if (socket) socket.close();

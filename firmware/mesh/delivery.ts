@@ -48,7 +48,7 @@ export interface Delivery {
   /** False when too many messages are under way, or there is nobody to send to. */
   send(dest: number, message: string, priority: number, options: SendOptions): boolean;
   tick(now: number): void;
-  stop(): void;
+  abandon(): void;
 }
 
 export function createDelivery(engine: Engine, router: Router, events: Events): Delivery {
@@ -139,7 +139,8 @@ export function createDelivery(engine: Engine, router: Router, events: Events): 
         else settle(parcel, "timeout");
       }
     },
-    stop: function () {
+    abandon: function () {
+      "cold";
       while (parcels.length) settle(parcels[0]!, "stopped");
     },
   };

@@ -13,7 +13,6 @@ export function createEvents(engine: Engine): Events {
   const listeners: { [event: string]: Listener[] } = {};
   return {
     listen: function (event: string, run: Listener | undefined) {
-      "cold";
       if (!run) return;
       const list = listeners["$" + event];
       if (list) list.push(run);

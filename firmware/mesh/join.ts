@@ -85,7 +85,7 @@ export interface JoinHost {
 
 export interface Join {
   start(): void;
-  stop(): void;
+  giveUp(): void;
   /** Once a second, with engine.now(). */
   tick(now: number): void;
   /** The parent's first node sync was accepted. */
@@ -280,7 +280,8 @@ export function createJoin(engine: Engine, config: JoinConfig, host: JoinHost): 
       dials = 0;
       if (uplink) gateway = uplink.host;
     },
-    stop: function () {
+    giveUp: function () {
+      "cold";
       leave(0);
       phase = JOIN_OFF;
     },
@@ -332,7 +333,6 @@ export function createJoin(engine: Engine, config: JoinConfig, host: JoinHost): 
       }
     },
     phase: function () {
-      "cold";
       return phase;
     },
   };

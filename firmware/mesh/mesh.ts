@@ -87,8 +87,8 @@ export function createMesh(engine: Engine, config: MeshConfig, events?: MeshEven
       if (!router.running) return;
       router.running = false;
       engine.cancel(timer);
-      router.join.stop();
-      delivery.stop();
+      router.join.giveUp();
+      delivery.abandon();
     },
     /**
      * Sends text (UTF-8 bytes) to one node. False if there is no way to it, or the queue is full; with `ack`, false if
@@ -209,7 +209,6 @@ export function createMesh(engine: Engine, config: MeshConfig, events?: MeshEven
       if (router.running) router.changed(null);
     },
     isRoot: function () {
-      "cold";
       return router.isRoot;
     },
     /** Tells that some node is the root, so that this one keeps looking for it. */

@@ -564,6 +564,8 @@ export function createInflate(io: InflateIo): Inflate {
       else if (state === LENGTH_CODES) code = readLengthCodes();
       else code = readCodeLengths();
       if (code < 0 || code === INFLATE_DONE) {
+        // What was read out of the padding can look like any error.
+        if (code < 0 && ended && available() < 0) code = INFLATE_TRUNCATED;
         state = DONE;
         result = code;
       }

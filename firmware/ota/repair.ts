@@ -172,7 +172,7 @@ export function createRepairReceiver(
   chunkBytes: number,
   keep: number,
 ): RepairReceiver {
-  let rows: Row[] = [];
+  const rows: Row[] = [];
 
   /** Takes the first chunk of `from` out of all other rows. */
   function eliminate(from: Row): void {

@@ -136,5 +136,6 @@ export function chunkBytes(session: Session, payload: boolean, index: number): n
 
 /** Where chunk `index` lies in the stage, without its frame header. */
 export function chunkOffset(payload: boolean, index: number): number {
+  "cold";
   return payload ? STAGE_HEADER + index * STAGE_STRIDE + FRAME_HEADER : STAGE_BLOB + index * MAX_CHUNK;
 }

@@ -7,6 +7,7 @@ import type { Airwave } from "../mesh/airwave";
 import type { Mesh } from "../mesh/mesh";
 import { le32, u32 } from "../wire/bytes";
 import { FRAME_TELEMETRY } from "../wire/frames";
+import type { Package } from "../wire/packages";
 import { decodeTelemetry, type Telemetry, TELEMETRY_BYTES } from "../wire/telemetry";
 
 export const PACKAGE_TELEMETRY = 720;
@@ -86,14 +87,16 @@ export function createStream(
     if (u32(bytes, 2) === mesh.getNodeId()) forward(bytes.substr(HEADER));
   });
 
-  mesh.onPackage(PACKAGE_TELEMETRY, function (pkg) {
+  function onTelemetry(pkg: Package): void {
+    "cold";
     if (typeof pkg.d !== "string" || pkg.d.length > 2000) return;
     const frames = engine.fromBase64(pkg.d);
     if (frames.length % TELEMETRY_BYTES) return;
     if (mesh.isRoot() || !mesh.rootId() || received) deliver(frames);
-  });
+  }
 
-  mesh.onPackage(PACKAGE_SUBSCRIBE, function (pkg) {
+  function onSubscribe(pkg: Package): void {
+    "cold";
     const until = engine.now() + SUBSCRIPTION_MS;
     for (let i = 0; i < subscribers.length; i++) {
       if (subscribers[i].id === pkg.from) {
@@ -102,7 +105,15 @@ export function createStream(
       }
     }
     if (subscribers.length < MAX_SUBSCRIBERS) subscribers.push({ id: pkg.from, until: until });
-  });
+  }
+
+  // One function for both: each costs memory all the time.
+  function dispatch(pkg: Package): void {
+    if (pkg.type === PACKAGE_TELEMETRY) onTelemetry(pkg);
+    else onSubscribe(pkg);
+  }
+  mesh.onPackage(PACKAGE_TELEMETRY, dispatch);
+  mesh.onPackage(PACKAGE_SUBSCRIBE, dispatch);
 
   return {
     forward: forward,

@@ -11,6 +11,7 @@ export function u32(bytes: Bytes, at: number): number {
 }
 
 export function le16(value: number): Bytes {
+  "cold";
   return String.fromCharCode(value & 255, (value >> 8) & 255);
 }
 

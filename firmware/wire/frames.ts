@@ -21,5 +21,6 @@ export const FLAG_PAYLOAD = 1;
 
 /** Frame bytes before the chunk; `tag` is the first four bytes of the image id. */
 export function frameHeader(type: number, flags: number, tag: Bytes, index: number): Bytes {
+  "cold";
   return String.fromCharCode(type, flags) + tag + le16(index);
 }

@@ -40,7 +40,11 @@ export async function benchUpdates(print: (text: string) => void): Promise<void>
   for (const encoding of ["raw", "deflate"] as const) {
     rows.push(row(`broadcast, ${encoding}, 5 % loss`, await play({ encoding }, 0.05)));
   }
-  rows.push(row("504-byte chunks, heatshrink, 5 % loss", await play({ encoding: "heatshrink", chunkBytes: 504 }, 0.05)));
-  rows.push(row("sequential, heatshrink, 5 % loss", await play({ encoding: "heatshrink", transport: "sequential" }, 0.05)));
+  rows.push(
+    row("504-byte chunks, heatshrink, 5 % loss", await play({ encoding: "heatshrink", chunkBytes: 504 }, 0.05)),
+  );
+  rows.push(
+    row("sequential, heatshrink, 5 % loss", await play({ encoding: "heatshrink", transport: "sequential" }, 0.05)),
+  );
   print(formatTable(COLUMNS, rows));
 }

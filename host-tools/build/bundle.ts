@@ -6,7 +6,7 @@ import { inlineConstants } from "./constants";
 import { BuildError, type Finding } from "./findings";
 import { hoist } from "./hoist";
 import { ENGINE_OUTPUT, link } from "./link";
-import { engineNames, overlay } from "./overlay";
+import { coldLeft, engineNames, overlay } from "./overlay";
 import { existing } from "./resolve";
 import { charactersBySource, decodeSourceMap, type Mapping, originOf } from "./source-map";
 import { checkSubset } from "./subset-check";
@@ -43,6 +43,8 @@ export interface Bundle {
   bytes: number;
   /** Largest first, what the tools added last. */
   modules: ModuleSize[];
+  /** Functions and methods whose "cold" directive did not move them, by the names that the script gives them. */
+  coldLeft: string[];
 }
 
 const ROOT = path.resolve(__dirname, "../..");
@@ -82,9 +84,10 @@ function finish(linked: string, mappings: readonly Mapping[]): Bundle {
   // As long as "const", so that the source map still holds.
   const script = linked.replace(/\bconst /g, "var   ");
   refuse(checkSubset(script).map((finding) => locate(finding, script, mappings)));
-  const code = overlay(unwrap(aliasBuiltIns(hoist(inlineConstants(script))), engineNames()));
+  const ready = unwrap(aliasBuiltIns(hoist(inlineConstants(script))), engineNames());
+  const code = overlay(ready);
   refuse(checkSubset(code).map(inBundle));
-  return { code, bytes: code.length, modules: moduleSizes(script, code.length, mappings) };
+  return { code, bytes: code.length, modules: moduleSizes(script, code.length, mappings), coldLeft: coldLeft(ready) };
 }
 
 function refuse(findings: readonly Finding[]): void {

@@ -4,7 +4,7 @@
  */
 import { parse } from "acorn";
 import { variablesToHoist } from "./hoist";
-import { type AnyNode, analyse, childrenOf, nameOf, type Scope, statementsOf } from "./scopes";
+import { type AnyNode, analyse, childrenOf, isFunction, nameOf, owns, type Scope, statementsOf } from "./scopes";
 
 /** Longer texts stay variables when they are used more than once. */
 const LONGEST_TEXT = 8;
@@ -41,8 +41,18 @@ function written(root: AnyNode): Set<string> {
   return names;
 }
 
-function declares(scope: Scope, name: string): boolean {
-  return scope.parameters.includes(name) || scope.variables.has(name) || scope.functions.has(name);
+/** How often a function declares each name, its parameters and functions included. */
+function declarations(scope: Scope): Map<string, number> {
+  const counts = new Map<string, number>();
+  const count = (name: string): void => void counts.set(name, (counts.get(name) ?? 0) + 1);
+  const visit = (node: AnyNode): void => {
+    if (isFunction(node)) return;
+    if (node.type === "VariableDeclarator") count(nameOf(node.id));
+    childrenOf(node).forEach(visit);
+  };
+  statementsOf(scope.node).forEach(visit);
+  [...scope.parameters, ...scope.functions.keys()].forEach(count);
+  return counts;
 }
 
 /** Inlines the constants of the outermost function of an ES5 script, and drops their declarations. */
@@ -56,12 +66,7 @@ export function inlineConstants(code: string): string {
   const constants = new Map<string, string>();
   const edits: Edit[] = [];
 
-  const seen = new Map<string, number>();
-  for (const statement of statementsOf(outermost.node)) {
-    if (statement.type !== "VariableDeclaration") continue;
-    for (const one of statement.declarations as AnyNode[])
-      seen.set(nameOf(one.id), (seen.get(nameOf(one.id)) ?? 0) + 1);
-  }
+  const seen = declarations(outermost);
   for (const statement of statementsOf(outermost.node)) {
     if (statement.type !== "VariableDeclaration") continue;
     const all = statement.declarations as AnyNode[];
@@ -86,10 +91,13 @@ export function inlineConstants(code: string): string {
   const replace = (scope: Scope, hidden: ReadonlySet<string>): void => {
     for (const { name, start, end } of scope.references) {
       const text = constants.get(name);
-      if (text !== undefined && !hidden.has(name)) edits.push({ start, end, text });
+      if (text === undefined || hidden.has(name)) continue;
+      // A point behind a number would belong to it.
+      const member = /^\d/.test(text) && /^\s*\./.test(code.slice(end, end + 8));
+      edits.push({ start, end, text: member ? `(${text})` : text });
     }
     for (const child of scope.children) {
-      const more = [...constants.keys()].filter((name) => declares(child, name));
+      const more = [...constants.keys()].filter((name) => owns(child, name));
       replace(child, more.length > 0 ? new Set([...hidden, ...more]) : hidden);
     }
   };

@@ -7,13 +7,15 @@
  * costs about a millisecond more and nothing while it does not run.
  *
  * This goes for function declarations, and for methods in object literals: there the object gets the helper instead of
- * the methods, and `object.method` becomes a call of it. So the name of a cold method must be one of a kind in the whole
- * script, and no method of the engine's; its function must not use `this`.
+ * the methods, and `object.method()` calls what it gives. That takes a name that is one of a kind in the whole script, no
+ * name of the engine's, and only ever called or handed to a call; and a function that does not use `this`. The others
+ * stay where they are; `coldLeft` tells which.
  */
 import { readFileSync } from "node:fs";
 import * as path from "node:path";
 import { parse } from "acorn";
-import { type AnyNode, analyse, childrenOf, isFunction, nameOf, type Scope, statementsOf } from "./scopes";
+import * as ts from "typescript";
+import { type AnyNode, analyse, childrenOf, isFunction, nameOf, owns, type Scope, statementsOf } from "./scopes";
 
 /** Name of the loader's global, whose `code` is the running script as a view on flash. */
 const SCRIPT_TEXT = "global.espalierBoot.code";
@@ -47,10 +49,6 @@ function isCold(scope: Scope): boolean {
   return first !== undefined && first.directive === "cold";
 }
 
-function owns(scope: Scope, name: string): boolean {
-  return scope.parameters.includes(name) || scope.variables.has(name) || scope.functions.has(name);
-}
-
 /** The scope that a name means, seen from `scope`, or null for a global. */
 function declaring(scope: Scope | null, name: string): Scope | null {
   for (let at = scope; at; at = at.parent) if (owns(at, name)) return at;
@@ -70,17 +68,30 @@ function needsIdentity(code: string, start: number, end: number): boolean {
   );
 }
 
+/** A function that the helper's evaluation would change: it asks who it was called on, or sees an error that was caught. */
+function bound(scope: Scope): boolean {
+  const usesThis = (node: AnyNode): boolean =>
+    node.type === "ThisExpression" || (!isFunction(node) && childrenOf(node).some(usesThis));
+  return scope.caught.length > 0 || statementsOf(scope.node).some(usesThis);
+}
+
 /** Members by name: where they are defined, and where they are read. */
 interface Members {
   methods: Method[];
   definitions: Map<string, number>;
   reads: Map<string, AnyNode[]>;
+  /** Names that are read otherwise than to be called or handed to a call: to be kept, or to see whether they are there. */
+  values: Set<string>;
 }
 
 function findMembers(program: AnyNode): Members {
-  const found: Members = { methods: [], definitions: new Map(), reads: new Map() };
+  const found: Members = { methods: [], definitions: new Map(), reads: new Map(), values: new Set() };
   const define = (name: string): void => void found.definitions.set(name, (found.definitions.get(name) ?? 0) + 1);
+  const called = new Set<AnyNode>();
   const visit = (node: AnyNode): void => {
+    if (node.type === "CallExpression") {
+      for (const one of [node.callee as AnyNode, ...(node.arguments as AnyNode[])]) called.add(one);
+    }
     if (node.type === "ObjectExpression") {
       const properties = node.properties as AnyNode[];
       properties.forEach((property, index) => {
@@ -96,6 +107,7 @@ function findMembers(program: AnyNode): Members {
     }
     if (node.type === "MemberExpression" && node.computed === false) {
       const property = node.property as AnyNode;
+      if (!called.has(node)) found.values.add(nameOf(property));
       found.reads.set(nameOf(property), [...(found.reads.get(nameOf(property)) ?? []), property]);
     }
     if (node.type === "Literal" && typeof node.value === "string") define(node.value);
@@ -109,18 +121,26 @@ function findMembers(program: AnyNode): Members {
   return found;
 }
 
-/** Every name that the engine's type library mentions; one of them may be read on an object of the engine's. */
+/** Every name that the engine's type library gives to something; one of them may be read on an object of the engine's. */
 export function engineNames(): ReadonlySet<string> {
-  const folder = path.join(__dirname, "../../firmware/engine");
-  const libraries = ["espruino-lib.d.ts", "espruino-api.d.ts"].map((file) =>
-    readFileSync(path.join(folder, file), "utf8"),
-  );
-  return new Set(libraries.join("\n").match(/[A-Za-z_$][\w$]*/g));
+  const names = new Set<string>();
+  for (const file of ["espruino-lib.d.ts", "espruino-api.d.ts"]) {
+    const text = readFileSync(path.join(__dirname, "../../firmware/engine", file), "utf8");
+    const visit = (node: ts.Node): void => {
+      if (ts.isIdentifier(node) || ts.isStringLiteral(node)) names.add(node.text);
+      // What a function calls its parameters is its own affair.
+      ts.forEachChild(node, (child) => {
+        if (!ts.isParameter(node) || child !== node.name) visit(child);
+      });
+    };
+    visit(ts.createSourceFile(file, text, ts.ScriptTarget.ES2022));
+  }
+  return names;
 }
 
-/** Finds the functions that can be moved, by their node. */
-function coldFunctions(code: string, root: Scope, members: Members, helpers: Iterator<string>): Map<AnyNode, Cold> {
-  const found = new Map<AnyNode, Cold>();
+/** The functions that can be moved. */
+function candidates(code: string, root: Scope, members: Members): Omit<Cold, "helper">[] {
+  const found: Omit<Cold, "helper">[] = [];
   const pinned = new Set<AnyNode>();
   const reserved = engineNames();
   const methods = new Map(members.methods.map((method) => [method.node, method]));
@@ -131,18 +151,30 @@ function coldFunctions(code: string, root: Scope, members: Members, helpers: Ite
     }
   }
   for (const scope of everyScope(root)) {
-    const cold: Omit<Cold, "helper">[] = [];
     for (const inner of scope.children) {
       const { node } = inner;
       const name = nameOf(node.id);
-      if (!isCold(inner) || code.slice(node.start, node.end).includes("*/")) continue;
+      if (!isCold(inner) || bound(inner) || code.slice(node.start, node.end).includes("*/")) continue;
       const method = methods.get(node) ?? null;
       const movable =
         node.type === "FunctionDeclaration"
-          ? !pinned.has(node) && !scope.variables.has(name)
-          : method !== null && members.definitions.get(method.name) === 1 && !reserved.has(method.name);
-      if (movable) cold.push({ scope, name, node, method });
+          ? !pinned.has(node) && !scope.variables.has(name) && scope.functions.get(name) === inner
+          : method !== null &&
+            members.definitions.get(method.name) === 1 &&
+            !members.values.has(method.name) &&
+            !reserved.has(method.name);
+      if (movable) found.push({ scope, name, node, method });
     }
+  }
+  return found;
+}
+
+/** The functions that are moved, by their node. */
+function coldFunctions(code: string, root: Scope, members: Members, helpers: Iterator<string>): Map<AnyNode, Cold> {
+  const found = new Map<AnyNode, Cold>();
+  const all = candidates(code, root, members);
+  for (const scope of everyScope(root)) {
+    const cold = all.filter((one) => one.scope === scope);
     // The helper is a function as well.
     if (cold.length < 2) continue;
     const helper = helpers.next().value as string;
@@ -181,7 +213,7 @@ export function overlay(script: string): string {
     for (const { name, start, end } of scope.references) {
       const target = declaring(scope, name)?.functions.get(name);
       const moved = target && cold.get(target.node);
-      if (moved) edits.push({ start, end, text: `${moved.helper}(<${order.indexOf(moved)}>)` });
+      if (moved) edits.push({ start, end, text: `${moved.helper}${hole(order.indexOf(moved))}` });
     }
     if (isCold(scope)) {
       const directive = statementsOf(scope.node)[0]!;
@@ -198,7 +230,7 @@ export function overlay(script: string): string {
     else edits.push({ start, end, text: `${property}:${one.helper}` });
     literals.add(properties);
     for (const read of members.reads.get(name) ?? []) {
-      edits.push({ start: read.start, end: read.end, text: `${property}(<${order.indexOf(one)}>)` });
+      edits.push({ start: read.start, end: read.end, text: `${property}${hole(order.indexOf(one))}` });
     }
   }
   const scopes = new Set(order.map((one) => one.scope));
@@ -231,10 +263,32 @@ export function overlay(script: string): string {
 
   const main = render(0, code.length, null);
   const texts = order.map(({ node }) => {
+    // A function expression may call itself by its name.
+    if (node.type === "FunctionExpression") return `(${render(node.start, node.end, node)})`;
     const parameters = code.indexOf("(", node.id ? (node.id as AnyNode).end : node.start);
     return `(function${render(parameters, node.end, node)})`;
   });
   return place(main, texts);
+}
+
+/** Where the offsets of moved function `index` go; a script of ASCII characters has no such text of its own. */
+const hole = (index: number): string => `\u2039${index}\u203a`;
+const HOLE = /\u2039(\d+)\u203a/g;
+
+/**
+ * Names of the functions and methods of a hoisted ES5 script whose directive does not move them: pinned by a use of
+ * their identity, by `this`, by a name that is not theirs alone, or by text that would end the comment. One that stays
+ * because it is the only one of its scope, and its helper would cost as much, is not among them.
+ */
+export function coldLeft(script: string): string[] {
+  const program = parse(script, { ecmaVersion: 5 }) as unknown as AnyNode;
+  const root = analyse(program);
+  const members = findMembers(program);
+  const movable = new Set(candidates(script, root, members).map(({ node }) => node));
+  const methods = new Map(members.methods.map((method) => [method.node, method.name]));
+  return [...everyScope(root)]
+    .filter((scope) => isCold(scope) && !movable.has(scope.node))
+    .map(({ node }) => nameOf(node.id) || methods.get(node) || `function at ${node.start}`);
 }
 
 /** Writes the offsets in; they depend on the length of the numbers, so it takes a few rounds. */
@@ -242,7 +296,7 @@ function place(main: string, texts: string[]): string {
   let spans: [number, number][] = texts.map(() => [0, 0]);
   for (;;) {
     const fill = (part: string): string =>
-      part.replace(/\(<(\d+)>\)/g, (_, index: string) => `(${spans[Number(index)]!.join(",")})`);
+      part.replace(HOLE, (_, index: string) => `(${spans[Number(index)]!.join(",")})`);
     const filledMain = `${fill(main)}/*`;
     const filled = texts.map(fill);
     let at = filledMain.length;

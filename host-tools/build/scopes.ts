@@ -47,6 +47,8 @@ export interface Scope {
   node: AnyNode;
   parent: Scope | null;
   parameters: string[];
+  /** Names that catch clauses around it, inside its parent, give to errors. */
+  caught: readonly string[];
   /** First declaration of each `var`. */
   variables: Map<string, Declaration>;
   /** Function declarations of the scope's statement list. */
@@ -98,19 +100,31 @@ function isReference(node: AnyNode, parent: AnyNode): boolean {
   return !NO_REFERENCES.has(parent.type);
 }
 
+/** Whether `name`, seen from the function, means something of its own or of a catch clause around it. */
+export function owns(scope: Scope, name: string): boolean {
+  return (
+    scope.parameters.includes(name) ||
+    scope.variables.has(name) ||
+    scope.functions.has(name) ||
+    scope.caught.includes(name) ||
+    (scope.node.type === "FunctionExpression" && nameOf(scope.node.id) === name)
+  );
+}
+
 function own(scope: Scope): Set<string> {
-  const names = new Set([...scope.parameters, ...scope.variables.keys(), ...scope.functions.keys()]);
+  const names = new Set([...scope.parameters, ...scope.variables.keys(), ...scope.functions.keys(), ...scope.caught]);
   if (scope.node.type !== "Program") names.add("arguments");
   if (scope.node.type === "FunctionExpression") names.add(nameOf(scope.node.id));
   return names;
 }
 
 /** Scopes of an ES5 program: functions only, since ES5 has no others but the catch clause. */
-export function analyse(node: AnyNode, parent: Scope | null = null): Scope {
+export function analyse(node: AnyNode, parent: Scope | null = null, inCatch: readonly string[] = []): Scope {
   const scope: Scope = {
     node,
     parent,
     parameters: ((node.params as AnyNode[] | undefined) ?? []).map(nameOf),
+    caught: inCatch,
     variables: new Map(),
     functions: new Map(),
     children: [],
@@ -120,7 +134,7 @@ export function analyse(node: AnyNode, parent: Scope | null = null): Scope {
 
   function visit(child: AnyNode, above: AnyNode, conditional: AnyNode | null, caught: readonly string[]): void {
     if (isFunction(child)) {
-      const inner = analyse(child, scope);
+      const inner = analyse(child, scope, caught);
       scope.children.push(inner);
       if (child.type === "FunctionDeclaration") scope.functions.set(nameOf(child.id), inner);
       return;

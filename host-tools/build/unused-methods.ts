@@ -42,6 +42,12 @@ function blank(code: string, start: number, end: number): string {
   return code.slice(0, start) + code.slice(start, end).replace(/[^\n]/g, " ") + code.slice(end);
 }
 
+/** The last property may have kept the comma behind it when the one after it went. */
+function pastComma(code: string, at: number): number {
+  const next = /^\s*,/.exec(code.slice(at, at + 10000));
+  return next ? at + next[0].length : at;
+}
+
 /** Functions that are declared and never named; methods that went may have been their only callers. */
 function unusedFunctions(code: string): { start: number; end: number }[] {
   const found: { start: number; end: number }[] = [];
@@ -91,7 +97,7 @@ function unusedMethods(code: string): { start: number; end: number }[] {
       all.forEach((property, i) => {
         const body = property.value as AnyNode;
         if (property.kind !== "init" || !isFunction(body)) return;
-        const end = i + 1 < all.length ? all[i + 1]!.start : property.end;
+        const end = i + 1 < all.length ? all[i + 1]!.start : pastComma(code, property.end);
         methods.push({ name: keyOf(property), node: property, start: property.start, end });
       });
     }

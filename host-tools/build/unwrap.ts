@@ -3,11 +3,7 @@
  * one to three variables of RAM, so the bundle's own names become globals, as if typed at the console.
  */
 import { parse } from "acorn";
-import { type AnyNode, analyse, type Scope } from "./scopes";
-
-function owns(scope: Scope, name: string): boolean {
-  return scope.parameters.includes(name) || scope.variables.has(name) || scope.functions.has(name);
-}
+import { type AnyNode, analyse, owns, type Scope } from "./scopes";
 
 /** Places where the outermost function's `name` is read, written or declared. */
 function uses(outermost: Scope, name: string): { start: number; end: number }[] {

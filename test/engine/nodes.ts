@@ -46,11 +46,11 @@ export function interpreter(): Interpreter {
   const prelude =
     page === 4096
       ? ""
-      : `(function(f){Modules.addCached("Flash",function(){
-          exports.read=function(n,a){return f.read(n,a)};
-          exports.write=function(d,a){f.write(d,a)};
-          exports.erasePage=function(a){for(var i=0;i<4096;i+=${page})f.erasePage(a+i)};
-        })})(require("Flash"));`;
+      : `var flash0=require("Flash");Modules.addCached("Flash",function(){
+          exports.read=function(n,a){return flash0.read(n,a)};
+          exports.write=function(d,a){flash0.write(d,a)};
+          exports.erasePage=function(a){for(var i=0;i<4096;i+=${page})flash0.erasePage(a+i)};
+        });`;
   return { board, prelude, like };
 }
 

@@ -14,6 +14,7 @@ describeEngine("signature on the interpreter", () => {
     const [peak, steps, result] = JSON.parse(stdout) as [number, number, number];
     expect(result).toBe(1);
     expect(steps).toBeGreaterThan(90);
+    expect(peak).toBeGreaterThan(50);
     expect(peak).toBeLessThan(400);
   }, 120_000);
 

@@ -13,7 +13,6 @@ const binary = process.env.ESPRUINO ? path.resolve(process.env.ESPRUINO) : "";
 export const engineHint = [
   "The engine tests run inside an Espruino binary for Linux; without one they are skipped. To get one, either take the",
   "Linux build from https://www.espruino.com/binaries/, or build it (it becomes bin/espruino):",
-  "  git clone --depth 1 https://github.com/espruino/Espruino && cd Espruino && make BOARD=LINUX",
   "Then: ESPRUINO=/path/to/espruino npm run test:engine",
 ].join("\n");
 

@@ -107,7 +107,7 @@ test("a receiver that has fallen silent is opened again", () => {
   expect(opened).toBe(1);
   world.run(70000);
   expect(opened).toBe(2);
-  airwave.stop();
+  airwave.shut();
   world.run(200000);
   expect(opened).toBe(2);
 });

@@ -66,8 +66,8 @@ export const REQUIRE = 960;
 /** Adding or removing a timer, beside the call. */
 export const TIMER_CALL = 3170;
 /** Handing data to flash: fixed and for each byte. */
-export const FLASH_WRITE = 6000;
-export const FLASH_WRITE_BYTE = 7.5;
+export const FLASH_WRITE = 3000;
+export const FLASH_WRITE_BYTE = 3;
 
 /** Flash hardware, in milliseconds: typical figures of the 4 MB parts on ESP32 modules (W25Q32, GD25Q32). */
 export const FLASH = {

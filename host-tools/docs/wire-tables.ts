@@ -1,0 +1,29 @@
+/** The tables of docs/wire.md that are made from the frame definitions. `tsx host-tools/docs/wire-tables.ts` prints them. */
+import { telemetryFields } from "../../firmware/wire/telemetry";
+import { TELEMETRY_MEANINGS } from "./telemetry-meanings";
+
+const TYPES: Record<string, [name: string, bytes: number]> = {
+  B: ["u8", 1],
+  b: ["i8", 1],
+  H: ["u16", 2],
+  I: ["u32", 4],
+};
+
+/** The telemetry frame as a Markdown table, as prettier aligns it. */
+export function telemetryTable(): string {
+  const rows = [["Offset", "Type", "Field", "Meaning"]];
+  let offset = 0;
+  for (const field of telemetryFields()) {
+    const [type, bytes] = TYPES[field[0]!]!;
+    const name = field.slice(1) as keyof typeof TELEMETRY_MEANINGS;
+    rows.push([String(offset), type, `\`${name}\``, TELEMETRY_MEANINGS[name]]);
+    offset += bytes;
+  }
+  rows.push([String(offset), "u32", "", "CRC-32 of the bytes before"]);
+  const widths = rows[0]!.map((_, i) => Math.max(...rows.map((row) => row[i]!.length)));
+  const line = (cells: string[]): string => `| ${cells.map((cell, i) => cell.padEnd(widths[i]!)).join(" | ")} |`;
+  const rule = `| ${widths.map((width) => "-".repeat(width)).join(" | ")} |`;
+  return [line(rows[0]!), rule, ...rows.slice(1).map(line)].join("\n");
+}
+
+if (require.main === module) console.log(telemetryTable());
