@@ -66,7 +66,8 @@ class LaptopProcess {
 
   /** The last frame of a node. */
   telemetry(node: number): Telemetry | undefined {
-    return (this.all("telemetry") as [Telemetry][]).map(([frame]) => frame).findLast((frame) => frame.node === node);
+    const frames = (this.all("telemetry") as [Telemetry][]).map(([frame]) => frame);
+    return frames.filter((frame) => frame.node === node).at(-1);
   }
 
   async stop(): Promise<void> {
