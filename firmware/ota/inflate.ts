@@ -122,6 +122,8 @@ export function createInflate(io: InflateIo): Inflate {
   let pieceAt = 0;
   let pieces = 0;
   let ended = false;
+  /** Input that was loaded and given back; comes before `piece`. */
+  let back = "";
 
   // Output: `put` bytes in the ring, `sent` of them handed over; ring[0] is byte `base` of the output.
   let put = 0;
@@ -195,7 +197,12 @@ export function createInflate(io: InflateIo): Inflate {
       have -= from;
     }
     while (have < load && !ended) {
-      if (pieceAt < piece.length) {
+      if (back.length) {
+        setInput(back.substr(0, load - have), have);
+        const taken = Math.min(back.length, load - have);
+        have += taken;
+        back = back.substr(taken);
+      } else if (pieceAt < piece.length) {
         const taken = piece.substr(pieceAt, load - have);
         setInput(taken, have);
         have += taken.length;
@@ -209,9 +216,29 @@ export function createInflate(io: InflateIo): Inflate {
         ended = !piece.length;
       }
     }
+    pad();
+    seek(bit & 7);
+  }
+
+  /** Closes the input that is loaded; the padding has the code that no literal entry stands for. */
+  function pad(): void {
     setInput(PADDING, have);
     safe = (have >> 1) + (ended ? 2 : -2);
-    seek(bit & 7);
+  }
+
+  /** Gives back what is loaded beyond `load`. */
+  function unload(): void {
+    "cold";
+    const end = ((at * 16 - held) >> 3) + load;
+    if (end >= have) return;
+    let rest = "";
+    for (let i = end; i < have; i++) rest += String.fromCharCode(bytes[i]);
+    back = rest + back;
+    have = end;
+    // The end will be met again.
+    if (ended) pieces--;
+    ended = false;
+    pad();
   }
 
   /** Sees that `bits` (16 at most) are there; at the end of input padding makes them up. */
@@ -395,7 +422,9 @@ export function createInflate(io: InflateIo): Inflate {
       let shortest = 1;
       while (shortest < 6 && literalLengths.indexOf(String.fromCharCode(shortest)) < 0) shortest++;
       load = Math.min(INPUT, shortest * 48);
+      unload();
       state = DATA;
+      top();
     }
     return 0;
   }
@@ -416,12 +445,13 @@ export function createInflate(io: InflateIo): Inflate {
     else setRing(area(origin + from - base, pending), put);
     put += pending;
     pending = 0;
+    top();
     return 0;
   }
 
+  /** Begins with 16 bits in `hold`, as it ends. */
   function data(most: number): number {
     if (pending) return finishMatch();
-    top();
     if (at > safe && !ended) {
       refill();
       if (at > safe && !ended) return INFLATE_WAITING;
@@ -430,9 +460,10 @@ export function createInflate(io: InflateIo): Inflate {
       const full = flush();
       if (full) return full;
     }
-    stop = Math.min(put + most, FULL);
+    stop = put + most;
+    if (stop > FULL) stop = FULL;
     const stopped = run();
-    if (available() < 0) {
+    if (at > safe && available() < 0) {
       if (ended) return INFLATE_TRUNCATED;
       // The last literal was read into the padding.
       put--;

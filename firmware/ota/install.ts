@@ -54,6 +54,7 @@ export function createInstaller(engine: Engine, stage: Region, spare: Region, ru
               return spare.read(SLOT_HEADER + offset, length);
             },
             limit: m.resultBytes,
+            view: spare.read(SLOT_HEADER, m.resultBytes),
           })
         : null;
 

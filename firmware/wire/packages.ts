@@ -76,7 +76,8 @@ export interface Package {
 }
 
 export function isUint32(value: unknown): value is number {
-  return (value as number) >>> 0 === value;
+  // The type first: a hostile object may refuse to become a number.
+  return typeof value === "number" && value >>> 0 === value;
 }
 
 /**

@@ -121,8 +121,11 @@ function findMembers(program: AnyNode): Members {
   return found;
 }
 
+let knownNames: ReadonlySet<string> | null = null;
+
 /** Every name that the engine's type library gives to something; one of them may be read on an object of the engine's. */
 export function engineNames(): ReadonlySet<string> {
+  if (knownNames) return knownNames;
   const names = new Set<string>();
   for (const file of ["espruino-lib.d.ts", "espruino-api.d.ts"]) {
     const text = readFileSync(path.join(__dirname, "../../firmware/engine", file), "utf8");
@@ -135,6 +138,7 @@ export function engineNames(): ReadonlySet<string> {
     };
     visit(ts.createSourceFile(file, text, ts.ScriptTarget.ES2022));
   }
+  knownNames = names;
   return names;
 }
 

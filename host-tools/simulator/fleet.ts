@@ -47,6 +47,8 @@ export interface FleetNode {
 
 const MESH_NAME = "espalier";
 const PORT = 5555;
+/** Mb/s of acknowledged frames: ESP32s leave the basic rate for these as soon as the signal allows. */
+const UNICAST_RATE = 11;
 
 /** The board as a virtual chip knows it. */
 export function chipBoard(board: Board): ChipBoard {
@@ -87,7 +89,7 @@ export class Fleet {
   readonly gateway: EspalierNode;
 
   constructor(options: FleetOptions) {
-    const radio = { loss: options.loss, throughputKbps: options.throughput };
+    const radio = { loss: options.loss, throughputKbps: options.throughput, unicastRate: UNICAST_RATE };
     this.world = new World({ seed: options.seed, radio });
     const { world } = this;
     const virtual = chipBoard(options.board);

@@ -46,6 +46,8 @@ describe("an ESP image", () => {
     expect(inspectImage(image)).toEqual({ chipId: 5, length: image.length });
     fc.assert(
       fc.property(fc.nat(image.length - 1), fc.integer({ min: 1, max: 255 }), (at, change) => {
+        // This bit says that no hash follows, which the format allows, and nothing covers it.
+        if (at === 23 && change === 1) return;
         const broken = Buffer.from(image);
         broken[at]! ^= change;
         expect(typeof inspectImage(broken)).toBe("string");

@@ -41,7 +41,13 @@ function frames(): string[] {
     .flatMap((text) => text.split("\\0"))
     .map((text) => text.replaceAll("$now", "4294967295").replaceAll("$later", "700").replaceAll("$t0", "12"))
     .filter((text) => text && !/[^\x20-\x7e]/.test(text));
-  const broken = ['{"type":8', '{"type":-1,"from":1}', '{"type":8,"from":1,"routing":3}', "[]", `${'{"a":'.repeat(70)}1`];
+  const broken = [
+    '{"type":8',
+    '{"type":-1,"from":1}',
+    '{"type":8,"from":1,"routing":3}',
+    "[]",
+    `${'{"a":'.repeat(70)}1`,
+  ];
   return [...new Set(recorded), ...broken];
 }
 
@@ -101,7 +107,8 @@ describeEngine("codecs in the interpreter", () => {
     const done = work([["region"]]);
     expect(done.results[0]).toEqual(expected);
     const base = done.flash.indexOf(Buffer.from(`espalier${MARK}`, "latin1")) - 4 + 32;
-    const part = (at: number, pages: number): Buffer => done.flash.subarray(base + at * PAGE, base + (at + pages) * PAGE);
+    const part = (at: number, pages: number): Buffer =>
+      done.flash.subarray(base + at * PAGE, base + (at + pages) * PAGE);
     expect(part(slotAt, slotPages).equals(slot.data)).toBe(true);
     expect(part(stageAt, stagePages).equals(stage.data)).toBe(true);
   });

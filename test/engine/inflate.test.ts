@@ -50,7 +50,7 @@ describeEngine("inflate in a real interpreter", () => {
     const { instructions } = await inflateOnEngine(binary, plain, deflateSmallest(plain), { count: true });
     const each = instructions! / plain.length / 1000;
     console.log(`inflate: ${each.toFixed(1)} thousand instructions for each byte of the first 20,000`);
-    // Builds without optimisation, with assertions, or without memory-mapped flash take two to three times as many.
-    expect(each).toBeLessThan(3 * TO_BEAT.kiloInstructions);
+    // Builds without optimisation, with assertions and without memory-mapped flash take four times as many.
+    expect(each).toBeLessThan(6 * TO_BEAT.kiloInstructions);
   }, 600_000);
 });

@@ -33,7 +33,9 @@ export class Machine {
   /** Opens an access point: a bridge, and `ip` of a /24 network on it. */
   openAccessPoint(ip: string): void {
     const n = this.name;
-    run(`ip -n ${n} link add name ap type bridge && ip -n ${n} addr add ${ip}/24 broadcast + dev ap && ip -n ${n} link set ap up`);
+    run(
+      `ip -n ${n} link add name ap type bridge && ip -n ${n} addr add ${ip}/24 broadcast + dev ap && ip -n ${n} link set ap up`,
+    );
   }
 
   /** Joins the access point of another machine as its station with address `ip`. */

