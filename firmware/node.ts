@@ -73,6 +73,7 @@ export function createNode(parts: NodeParts): EspalierNode {
     version: parts.version,
     image: running && running.verified ? running.id : "",
     installs: parts.installs,
+    trial: parts.trial,
   };
   settings.mesh.hello = { v: parts.version, c: parts.capabilities };
   const mesh = createMesh(engine, settings.mesh);
@@ -131,6 +132,7 @@ export function createNode(parts: NodeParts): EspalierNode {
     if (connectedSince >= 0 && now - connectedSince >= CONFIRM_MS) {
       trial = false;
       parts.running.write(SLOT_CONFIRMED, MARK);
+      receiver.trialOver();
       sendTelemetry(0);
       return;
     }

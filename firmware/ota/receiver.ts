@@ -49,6 +49,8 @@ const MAX_SILENCE_MS = 8000;
 /** A pulled chunk is asked for again after this time, so often; then the session waits for the next offer. */
 const PULL_TIMEOUT_MS = 5000;
 const PULL_TRIES = 10;
+/** Decoding that comes no farther for so long has lost its timer to a lack of memory, which nothing can catch. */
+const STALL_MS = 60000;
 /** A verified image starts by itself when its origin says nothing for this long. */
 const AUTO_ACTIVATE_MS = 300000;
 /** A node that only passes an image on keeps to it while somebody asked for it within this time. */
@@ -65,6 +67,8 @@ export interface Identity {
   image: string;
   /** false on a laptop, which serves and passes on, but never installs */
   installs: boolean;
+  /** The running image has not confirmed itself yet: the spare slot holds what it may have to go back to. */
+  trial: boolean;
 }
 
 export type UpdateState =
@@ -92,6 +96,8 @@ export interface Receiver {
   error(): string;
   /** 0..100 */
   percent(): number;
+  /** The running image has confirmed itself: an offer that came before is taken up now. */
+  trialOver(): void;
   /**
    * Serves the image that lies complete in the stage (a laptop's, or one that was received before), with `pace`
    * milliseconds between frames.
@@ -130,6 +136,9 @@ export function createReceiver(
   let polled = false;
   let repaired = 0;
   let verifiedAt = 0;
+  /** Per cent when the decoder was last seen to get on, and the time. */
+  let decoded = -1;
+  let decodedAt = 0;
   let activate = false;
   /** An image that failed here for its own fault is not taken again before a restart. */
   let failedId = "";
@@ -301,6 +310,13 @@ export function createReceiver(
     ) {
       report();
     }
+    if (state === "decoding") {
+      const done = installer.percent();
+      if (done !== decoded) {
+        decoded = done;
+        decodedAt = now;
+      } else if (now - decodedAt > STALL_MS) return fail("stalled");
+    }
     if (state === "verified" && (activate || now - verifiedAt > AUTO_ACTIVATE_MS)) {
       end();
       engine.after(500 + (engine.random() % 1500), engine.restart);
@@ -387,6 +403,7 @@ export function createReceiver(
       enter("relaying", "");
       return;
     }
+    decoded = -1;
     enter("decoding", "");
     // In an event of its own: the last chunk's frame and the calls that brought it hold hundreds of variables.
     engine.after(1, function () {
@@ -551,6 +568,7 @@ export function createReceiver(
       report();
       return;
     }
+    if (identity.trial) return;
     const spare = readSlot(regions.spare);
     if (spare && spare.id === o.id && spare.bad) {
       if (s) end();
@@ -601,6 +619,13 @@ export function createReceiver(
       return error;
     },
     percent: percent,
+    trialOver: function () {
+      "cold";
+      identity.trial = false;
+      // What was only passed on until now lies in the stage, and is gone on with from there.
+      if (session && !session.forMe) end();
+      if (offered && !session) onOffer(offered as unknown as Package);
+    },
     serveStaged: function (id: string, pace: number) {
       "cold";
       const s = sessionFromStage(engine, stage, slotBytes, id, pace);

@@ -176,3 +176,25 @@ test("what a node holds of an image is bitmaps and hashes: notes and texts of th
   const texts = JSON.stringify({ ...session, hashes: null, blob: null, payload: null });
   expect(texts.length).toBeLessThan(600);
 });
+
+test("an image on trial takes no other image before it has confirmed itself", () => {
+  const { world, origin, nodes } = standing(2, "star", { 2: { trial: true } });
+  load(origin, IMAGE);
+  announce(origin, IMAGE);
+  world.run(20000);
+  const [node] = nodes;
+  expect(node!.receiver.state()).toBe("idle");
+  node!.receiver.trialOver();
+  expect(verified(world, nodes, CODE)).toBe(true);
+});
+
+test("an image on trial passes another one on, and takes it from there once it has confirmed itself", () => {
+  const { world, origin, nodes } = standing(3, "line", { 2: { trial: true } });
+  load(origin, IMAGE);
+  announce(origin, IMAGE);
+  expect(verified(world, nodes.slice(1), CODE)).toBe(true);
+  const [middle] = nodes;
+  expect(middle!.receiver.state()).toBe("relaying");
+  middle!.receiver.trialOver();
+  expect(verified(world, nodes, CODE)).toBe(true);
+});

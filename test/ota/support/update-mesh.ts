@@ -43,6 +43,8 @@ export interface StationOptions {
   hardware?: string;
   /** What an offer must name; as the engine's unless given. */
   installs?: boolean;
+  /** The running image is on trial. */
+  trial?: boolean;
   image?: string;
   flash?: Flash;
   config?: Partial<MeshConfig>;
@@ -101,6 +103,7 @@ export function boot(world: World, id: number, options: StationOptions = {}): St
     version: "1.0.0",
     image: options.image ?? "",
     installs: options.installs ?? true,
+    trial: options.trial ?? false,
   };
   station.receiver = createReceiver(engine, mesh, station.airwave, station.sender, flash, identity, () => {
     const { receiver } = station;
