@@ -8,8 +8,12 @@ import { SLOT_HEADER, STAGE_BLOB } from "./layout";
 import { chunkBytes, chunkOffset, type Session } from "./session";
 import { erasePages, readSlot, sealSlot } from "./slots";
 
-/** Output bytes of one slice of inflate: some 40 ms of an ESP32. */
-const INFLATE_SLICE = 96;
+/** Output bytes of the first slice of inflate, and of any: what a slice takes decides the next one's size. */
+const FIRST_SLICE = 64;
+const LEAST_SLICE = 8;
+const MOST_SLICE = 256;
+/** A slice should hold the interpreter for between half of this and this, in milliseconds. */
+const SLICE_MS = 60;
 
 export interface Installer {
   /** `done` gets an error code, or "" when the slot is sealed and the loader will take it. */
@@ -28,6 +32,7 @@ export function createInstaller(engine: Engine, stage: Region, spare: Region, ru
     const m = session.manifest as Manifest;
     const count = (session.hashes as Uint32Array).length >> 1;
     let next = 0;
+    let budget = FIRST_SLICE;
     let leaves = "";
     written = 0;
     total = m.resultBytes;
@@ -60,7 +65,7 @@ export function createInstaller(engine: Engine, stage: Region, spare: Region, ru
 
     /** One slice; 0 more, 1 done, else an error code. */
     function slice(): number {
-      if (inflate) return inflate.step(INFLATE_SLICE);
+      if (inflate) return inflate.step(budget);
       const chunk = input(next);
       if (m.encoding === "heatshrink") {
         const piece = decodeHeatshrink(engine.unshrink, chunk, m.resultBytes);
@@ -73,7 +78,11 @@ export function createInstaller(engine: Engine, stage: Region, spare: Region, ru
 
     function decode(): void {
       if (run !== mine) return;
+      const began = engine.now();
       const code = slice();
+      const took = engine.now() - began;
+      if (took > SLICE_MS) budget = Math.max(LEAST_SLICE, budget >> 1);
+      else if (took < SLICE_MS / 2) budget = Math.min(MOST_SLICE, budget + 16);
       if (code === 0) engine.after(1, decode);
       else if (code === 1 && written === m.resultBytes) check();
       else done("decode:" + (code === 1 ? "length" : code));
