@@ -46,7 +46,8 @@ function runNode(flash: Buffer): Promise<Line[]> {
   fs.writeFileSync(path.join(directory, "espruino.flash"), flash);
   fs.writeFileSync(
     path.join(directory, "script.js"),
-    'echo(0);eval(require("Storage").read("code"));setTimeout(quit,18000);',
+    // What the loader leaves: cold functions are evaluated out of the running script's text.
+    'echo(0);global.espalierBoot={code:require("Storage").read("code")};eval(espalierBoot.code);setTimeout(quit,18000);',
   );
   const deaf = fs.openSync("/dev/null", "w");
   const child = spawn(path.resolve(process.env.ESPRUINO!), ["script.js"], {
