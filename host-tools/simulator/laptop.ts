@@ -8,7 +8,7 @@ import type { Engine, Region, Timer } from "../../firmware/engine/engine";
 import { decompress } from "./chip/heatshrink";
 import { createLaptopSockets } from "./laptop-sockets";
 import { createLaptopWifi } from "./laptop-wifi";
-import { memoryRegion } from "./memory-region";
+import { memoryRegion } from "../device/memory-region";
 import type { World } from "./world";
 import type { WorldNode } from "./world-node";
 
