@@ -2,6 +2,7 @@
  * Transmissions that one hop needs until every child has every chunk, against what plain resends need and against the
  * formulas. Run: npx tsx host-tools/bench/repair.ts
  */
+import { unionNakFactor } from "../build/choose-encoding";
 import { createRepairPlan, MAX_CHILDREN } from "../../firmware/ota/repair";
 import { Random } from "../simulator/random";
 
@@ -120,13 +121,6 @@ export function denseRepair(options: HopOptions): HopResult {
   return { perChunk: sent / runs / chunks, rounds: rounds / runs, sentXors: 0, receivedXors: 0 };
 }
 
-/** Transmissions for each chunk under union NAK: sum over t of 1 - (1 - p^t)^n. */
-export function unionFormula(children: number, loss: number): number {
-  let sum = 0;
-  for (let t = 0; t < 200; t++) sum += 1 - (1 - loss ** t) ** children;
-  return sum;
-}
-
 /** Transmissions for each chunk under an ideal code: sum over t of 1 - P(Bin(t, 1 - p) >= k)^n, divided by k. */
 export function idealFormula(children: number, chunks: number, loss: number): number {
   let sum = chunks;
@@ -165,7 +159,7 @@ function main(): void {
       loss.toFixed(2).padEnd(6),
       coded,
       show(unionRepair(options)),
-      unionFormula(children, loss).toFixed(3).padEnd(8),
+      unionNakFactor(loss, children).toFixed(3).padEnd(8),
       show(denseRepair(options)),
       idealFormula(children, 200, loss).toFixed(3),
     );
@@ -175,7 +169,7 @@ function main(): void {
   const union = unionRepair(options);
   const ms = XOR_INSTRUCTIONS / INSTRUCTIONS_PER_MS;
   console.log(
-    `\n4 children, 200 chunks, 10 % loss; target 1.20 in 4 rounds, union NAK ${unionFormula(4, 0.1).toFixed(2)}:`,
+    `\n4 children, 200 chunks, 10 % loss; target 1.20 in 4 rounds, union NAK ${unionNakFactor(0.1, 4).toFixed(2)}:`,
   );
   console.log(`  ${coded.perChunk.toFixed(3)} transmissions a chunk in ${coded.rounds.toFixed(2)} rounds`);
   console.log(

@@ -1,5 +1,5 @@
 import { parse } from "acorn";
-import { type AnyNode, analyse, childrenOf, isNode, nameOf } from "./scopes";
+import { type AnyNode, analyse, childrenOf, freshNames, nameOf } from "./scopes";
 
 /** Built-in objects whose functions need no `this`. */
 const OBJECTS: ReadonlySet<string> = new Set(["Math", "JSON", "E", "String", "Object", "Number"]);
@@ -42,20 +42,6 @@ function builtInReads(program: AnyNode, free: ReadonlySet<string>): Map<string, 
   return reads;
 }
 
-/** Short names that stand nowhere in the script. */
-function* freshNames(program: AnyNode): Generator<string> {
-  const used = new Set<string>();
-  const visit = (node: AnyNode): void => {
-    if (isNode(node) && node.type === "Identifier") used.add(nameOf(node));
-    childrenOf(node).forEach(visit);
-  };
-  visit(program);
-  for (let index = 0; ; index++) {
-    const name = `$${index.toString(36)}`;
-    if (!used.has(name)) yield name;
-  }
-}
-
 /**
  * Puts `Math.min` and its like into variables at the head of the script's wrapping function. Espruino finds a built-in
  * only after it has passed every name of every scope, and makes a new function object at each look-up of its member: an
@@ -66,13 +52,13 @@ export function aliasBuiltIns(script: string): string {
   const root = analyse(program);
   const wrapper = root.children[0];
   if (wrapper === undefined) return script;
-  const names = freshNames(program);
+  const names = freshNames(script, "$");
   const edits: { start: number; end: number; text: string }[] = [];
   const aliases: string[] = [];
   const reads = [...builtInReads(program, root.free)].sort((a, b) => b[1].length - a[1].length);
   for (const [key, uses] of reads) {
     if (uses.length < MINIMUM_USES) continue;
-    const name = names.next().value as string;
+    const name = names.next().value;
     aliases.push(`${name}=${key}`);
     for (const use of uses) edits.push({ ...use, text: name });
   }

@@ -41,7 +41,7 @@ const CHILDREN = 4;
  */
 export function unionNakFactor(loss: number, children: number): number {
   let sum = 0;
-  for (let t = 0; t < 64; t++) sum += 1 - (1 - loss ** t) ** children;
+  for (let t = 0; t < 200; t++) sum += 1 - (1 - loss ** t) ** children;
   return sum;
 }
 

@@ -15,7 +15,17 @@ import { readFileSync } from "node:fs";
 import * as path from "node:path";
 import { parse } from "acorn";
 import * as ts from "typescript";
-import { type AnyNode, analyse, childrenOf, isFunction, nameOf, owns, type Scope, statementsOf } from "./scopes";
+import {
+  type AnyNode,
+  analyse,
+  childrenOf,
+  isFunction,
+  nameOf,
+  owns,
+  type Scope,
+  statementsOf,
+  freshNames,
+} from "./scopes";
 
 /** Name of the loader's global, whose `code` is the running script as a view on flash. */
 const SCRIPT_TEXT = "global.espalierBoot.code";
@@ -187,23 +197,16 @@ function coldFunctions(code: string, root: Scope, members: Members, helpers: Ite
   return found;
 }
 
-/** Short names that stand nowhere in the script. */
-function* freshNames(code: string): Generator<string, never> {
-  for (let i = 0; ; i++) {
-    const name = `_${i.toString(36)}`;
-    if (!new RegExp(`(^|[^\\w$])${name}(?![\\w$])`).test(code)) yield name;
-  }
-}
-
 /**
- * Moves the cold functions of a hoisted ES5 script behind it. The result is a script as well, which finds its own text in `global.espalierBoot.code`.
+ * Moves the cold functions of a hoisted ES5 script behind it. The result is a script as well, which finds its own text in
+ * `global.espalierBoot.code`.
  */
 export function overlay(script: string): string {
   const code = script.trimEnd();
   const program = parse(code, { ecmaVersion: 5 }) as unknown as AnyNode;
   const root = analyse(program);
   const members = findMembers(program);
-  const names = freshNames(code);
+  const names = freshNames(code, "_");
   const text = names.next().value;
   const offset = names.next().value;
   const length = names.next().value;

@@ -163,3 +163,11 @@ export function analyse(node: AnyNode, parent: Scope | null = null, inCatch: rea
   for (const child of scope.children) for (const name of child.free) if (!names.has(name)) scope.free.add(name);
   return scope;
 }
+
+/** Short names, `prefix` ("_" or "$") and a count, that stand nowhere in a script. */
+export function* freshNames(code: string, prefix: "_" | "$"): Generator<string, never> {
+  for (let i = 0; ; i++) {
+    const name = prefix + i.toString(36);
+    if (!new RegExp(`(^|[^\\w$])\\${name}(?![\\w$])`).test(code)) yield name;
+  }
+}

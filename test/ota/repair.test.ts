@@ -13,7 +13,8 @@ import {
   type RepairReceiver,
 } from "../../firmware/ota/repair";
 import { createXor } from "../../firmware/ota/xor";
-import { codedRepair, denseRepair, idealFormula, unionFormula, unionRepair } from "../../host-tools/bench/repair";
+import { unionNakFactor } from "../../host-tools/build/choose-encoding";
+import { codedRepair, denseRepair, idealFormula, unionRepair } from "../../host-tools/bench/repair";
 
 const CHUNK = 40;
 const xor = createXor(CHUNK);
@@ -246,9 +247,9 @@ describe("one hop of 4 children, 200 chunks, 10 % loss", () => {
   });
 
   it("agrees with the formulas for plain resends and dense codes, for 20 children as well", () => {
-    expect(unionFormula(4, 0.1)).toBeCloseTo(1.388, 2);
-    expect(unionRepair(hop).perChunk).toBeCloseTo(unionFormula(4, 0.1), 1);
-    expect(unionRepair({ ...hop, children: 20 }).perChunk).toBeCloseTo(unionFormula(20, 0.1), 1);
+    expect(unionNakFactor(0.1, 4)).toBeCloseTo(1.388, 2);
+    expect(unionRepair(hop).perChunk).toBeCloseTo(unionNakFactor(0.1, 4), 1);
+    expect(unionRepair({ ...hop, children: 20 }).perChunk).toBeCloseTo(unionNakFactor(0.1, 20), 1);
     expect(idealFormula(20, 200, 0.1)).toBeCloseTo(1.16, 2);
     const dense = denseRepair({ ...hop, children: 20 }).perChunk;
     expect(dense / idealFormula(20, 200, 0.1)).toBeLessThan(1.03);
