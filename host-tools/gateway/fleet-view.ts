@@ -1,0 +1,143 @@
+/** What dashboards, bridges and commands see of a mesh: plain data, ready for JSON. */
+import type { Telemetry } from "../../firmware/wire/telemetry";
+
+/** "lost" is silence for longer than the alert rules allow; "stale" is silence for more than two intervals. */
+export type Presence = "online" | "stale" | "lost";
+
+export interface NodeView {
+  id: number;
+  /** From the site's configuration, or the id in hexadecimal. */
+  name: string;
+  hardware: string;
+  role: string;
+  /** "1.2.3", or "" before the first telemetry. */
+  version: string;
+  presence: Presence;
+  /** Unix milliseconds of the last telemetry, 0 for never. */
+  heardAt: number;
+  /** Node id of the parent, 0 for none. */
+  parent: number;
+  /** Links to the root, -1 when unknown. */
+  hops: number;
+  /** The newest values, deltas applied; null before the first. */
+  telemetry: Telemetry | null;
+}
+
+export type Severity = "info" | "warning" | "critical";
+
+export interface AlertView {
+  /** Rule and node, "low-memory:3298000001"; unique among the active ones. */
+  key: string;
+  rule: string;
+  /** 0 for an alert about the mesh. */
+  node: number;
+  severity: Severity;
+  state: "pending" | "firing" | "nodata" | "resolved";
+  /** In words, with units. */
+  message: string;
+  value: number | null;
+  threshold: number | null;
+  /** Unix milliseconds. */
+  since: number;
+  resolvedAt: number;
+  /** Key of the alert that mutes this one, or "". */
+  inhibitedBy: string;
+  flapping: boolean;
+  acknowledged: boolean;
+}
+
+export interface TopologyView {
+  root: number;
+  nodes: { id: number; parent: number; hops: number; rssi: number }[];
+}
+
+export interface MeshEvent {
+  /** Unix milliseconds. */
+  at: number;
+  kind: "node-joined" | "node-left" | "restart" | "version" | "alert" | "topology" | "rollout" | "note";
+  node: number;
+  text: string;
+}
+
+export interface CollectorEvents {
+  node: (view: NodeView) => void;
+  alert: (alert: AlertView) => void;
+  topology: (view: TopologyView) => void;
+  event: (event: MeshEvent) => void;
+}
+
+/** State of a fleet, kept from telemetry; one per session. */
+export interface Collector {
+  nodes(): NodeView[];
+  node(id: number): NodeView | null;
+  topology(): TopologyView;
+  /** Active ones first, then the newest resolved. */
+  alerts(): AlertView[];
+  acknowledge(key: string): boolean;
+  on<K extends keyof CollectorEvents>(name: K, listener: CollectorEvents[K]): () => void;
+  close(): void;
+}
+
+export type RolloutState =
+  "preview" | "running" | "paused" | "waiting-approval" | "rolling-back" | "done" | "aborted" | "failed";
+
+export interface RolloutNode {
+  node: number;
+  /** As the node reported, never what was hoped. */
+  state: string;
+  /** 0..100 */
+  percent: number;
+  chunks: number;
+  total: number;
+  repaired: number;
+  error: string;
+  versionBefore: string;
+  version: string;
+  /** Seconds from the start of its wave until the new version was seen, -1 when it never was. */
+  seconds: number;
+}
+
+export interface RolloutWave {
+  name: string;
+  nodes: number[];
+  state: "waiting" | "updating" | "soaking" | "passed" | "failed";
+  /** Unix milliseconds, 0 for not yet. */
+  startedAt: number;
+  soakUntil: number;
+  /** Why the gate said no, in words. */
+  verdict: string;
+}
+
+export interface RolloutView {
+  id: string;
+  state: RolloutState;
+  image: { id: string; version: string; hardware: string; role: string; bytes: number; notes: string };
+  policy: string;
+  transport: string;
+  waves: RolloutWave[];
+  nodes: RolloutNode[];
+  /** What the preview found: ids. */
+  preview: { update: number[]; current: number[]; offline: number[]; incompatible: number[] };
+  /** Chunk transmissions, and the least that the tree allows; 0 when nobody counts them. */
+  transmissions: number;
+  lowerBound: number;
+  startedAt: number;
+  endedAt: number;
+  /** Why it ended or stands still, in words. */
+  reason: string;
+}
+
+/** A rollout under way, or one taken up again from its journal. */
+export interface Rollout {
+  view(): RolloutView;
+  start(): void;
+  pause(): void;
+  resume(): void;
+  /** Lets the next wave begin where the policy waits for a person. */
+  approve(): void;
+  /** @returns what can no longer be stopped: ids of nodes that restart into the image already */
+  abort(): number[];
+  retryFailed(): void;
+  rollback(): void;
+  onChange(listener: (view: RolloutView) => void): () => void;
+}
