@@ -14,6 +14,8 @@ export interface JournalOptions {
   quotaBytes: number;
   /** What is held in memory while the disk refuses, bytes. */
   memoryBytes: number;
+  /** Appends to the open file; throws when the disk is full. */
+  append?(descriptor: number, text: string): void;
 }
 
 const FILE = "events.jsonl";
@@ -84,6 +86,7 @@ export function openEventJournal(options: JournalOptions): EventStore {
       cause: error,
     });
   }
+  const write = options.append ?? fs.writeFileSync;
   const lockFile = lock(directory);
   const places = new Map<number, Place>();
   /** Events that the disk refused, by their number. */
@@ -133,7 +136,7 @@ export function openEventJournal(options: JournalOptions): EventStore {
 
   function append(line: string): boolean {
     try {
-      fs.writeFileSync(descriptor, line);
+      write(descriptor, line);
       size += Buffer.byteLength(line);
       fault = "";
       return true;
@@ -221,8 +224,10 @@ export function openEventJournal(options: JournalOptions): EventStore {
         spare.remove(inMemory);
         refused.delete(number);
       } else if (places.delete(number)) {
-        if (places.size === 0) compact(0);
-        else append(`{"done":${number}}\n`);
+        if (places.size === 0) {
+          fs.ftruncateSync(descriptor);
+          size = 0;
+        } else append(`{"done":${number}}\n`);
       }
     },
     get dropped() {

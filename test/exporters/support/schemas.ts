@@ -4,7 +4,7 @@ import * as path from "node:path";
 import Ajv from "ajv";
 
 const FOLDER = path.resolve(__dirname, "../../../host-tools/exporters/schemas");
-const ajv = new Ajv({ allErrors: true, strict: true, allowUnionTypes: true });
+const ajv = new Ajv({ allErrors: true, strict: true, strictRequired: false, allowUnionTypes: true });
 
 /** What the schema has against the value, "" for nothing. */
 export function complaints(schema: string, value: unknown): string {
