@@ -2,7 +2,8 @@
 import type { Engine } from "../engine/engine";
 import type { Mesh } from "../mesh/mesh";
 import type { Airwave } from "../mesh/airwave";
-import type { Identity, Receiver } from "../ota/receiver";
+import type { Receiver } from "../ota/receiver";
+import type { Identity } from "../ota/update-node";
 import { u32, unhex } from "../wire/bytes";
 import { TELEMETRY_MAGIC, type Telemetry } from "../wire/telemetry";
 
