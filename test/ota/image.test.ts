@@ -22,7 +22,7 @@ test("what makeImage writes is understood", () => {
   expect(parse(IMAGE.blob.toString("latin1") + "\xff".repeat(7856))).toEqual(IMAGE.manifest);
 });
 
-const codes: Record<keyof Omit<Manifest, "notes">, string> = {
+const codes: Record<keyof Omit<Manifest, "notes" | "base" | "baseBytes">, string> = {
   product: "bad-manifest:name",
   hardware: "bad-manifest:name",
   role: "bad-manifest:name",
