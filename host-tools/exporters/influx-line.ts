@@ -63,7 +63,6 @@ export function nodeLine(view: NodeStatus, { mesh }: LineTags): string {
       memory: integer(r.memory),
       memory_total: integer(r.memoryTotal),
       rssi: integer(r.rssi),
-      load: r.load,
       hops: view.hops < 0 ? null : { integer: view.hops },
       parent: view.parent ? { integer: view.parent } : null,
       children: integer(r.children),

@@ -32,8 +32,8 @@ export interface MqttBridgeOptions {
   /** Unix milliseconds */
   now(): number;
   every(milliseconds: number, run: () => void): () => void;
-  /** Without a key there are no commands. */
-  commands?: { key: Buffer; host: CommandHost };
+  /** Without a key there are no commands. Their time is the world's, even if the mesh is a simulated one. */
+  commands?: { key: Buffer; host: CommandHost; now(): number };
   /** Without it nothing is said to Home Assistant. */
   homeAssistant?: Omit<DiscoveryOptions, "topics">;
   log(text: string): void;
@@ -63,7 +63,7 @@ export function startMqttBridge(options: MqttBridgeOptions): MqttBridge {
   const { collector, events, updates, now } = options;
   const topics = topicsFor(options.prefix);
   const outbox = createOutbox(events);
-  const verifier = options.commands ? createVerifier(options.commands.key, now) : null;
+  const verifier = options.commands ? createVerifier(options.commands.key, options.commands.now) : null;
   const started = now();
   const dirty = new Set<number>();
   /** Last that was told of each active alert. */

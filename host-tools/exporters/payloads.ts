@@ -60,7 +60,6 @@ export function nodePayload(view: NodeView, update: UpdateInfo): object {
     memory: r.memory,
     memory_total: r.memoryTotal,
     rssi: r.rssi,
-    load: rounded(r.load),
     children: r.children,
     received: r.received,
     sent: r.sent,

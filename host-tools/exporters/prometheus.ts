@@ -24,7 +24,6 @@ const NODE_GAUGES: readonly [name: string, help: string, pick: Reader][] = [
   ["memory_free_bytes", "Interpreter memory not in use", (r) => r.memory],
   ["memory_size_bytes", "Interpreter memory in all", (r) => r.memoryTotal],
   ["rssi_dbm", "Signal of the link to the parent, decibel-milliwatts", (r) => r.rssi],
-  ["load_ratio", "Share of time spent in the interpreter", (r) => r.load],
   ["hops", "Links between node and root", (_, view) => (view.hops < 0 ? null : view.hops)],
   ["children", "Nodes directly below", (r) => r.children],
   ["loss_ratio", "Share of broadcast frames not heard at first", (r) => r.loss],

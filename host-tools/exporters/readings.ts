@@ -12,8 +12,6 @@ export interface Readings {
   memoryTotal: number | null;
   /** dBm of the link to the parent */
   rssi: number | null;
-  /** 0..1, share of time spent in the interpreter */
-  load: number | null;
   children: number | null;
   /** packages since start */
   received: number | null;
@@ -65,7 +63,6 @@ export function readingsOf(view: NodeView): Readings | null {
   const t = view.telemetry;
   if (!t) return null;
   const bytes = bytesOfVariable(view.hardware);
-  const load = known(t.load, 255);
   const latency = known(t.latency, 65535);
   const battery = known(t.battery, 0);
   return {
@@ -73,7 +70,6 @@ export function readingsOf(view: NodeView): Readings | null {
     memory: t.memoryFree * bytes,
     memoryTotal: t.memoryTotal * bytes,
     rssi: known(t.rssi, 0),
-    load: load === null ? null : load / 100,
     children: t.children,
     received: t.received,
     sent: t.sent,
@@ -106,7 +102,6 @@ export const EMPTY_READINGS: Readings = {
   memory: null,
   memoryTotal: null,
   rssi: null,
-  load: null,
   children: null,
   received: null,
   sent: null,

@@ -53,9 +53,13 @@ export function createUpdateDesk(options: UpdateDeskOptions): UpdateDesk {
   let rollout: Rollout | null = null;
 
   function newerFor(view: NodeView): ImageInfo | null {
+    const images = options.images.filter((image) => image.role === view.role);
+    // Of a node whose hardware nobody has written down, only what leaves no choice is offered.
+    const hardware =
+      view.hardware || (new Set(images.map((image) => image.hardware)).size === 1 ? images[0]!.hardware : "");
     let best: ImageInfo | null = null;
-    for (const image of options.images) {
-      if (image.hardware !== view.hardware || image.role !== view.role) continue;
+    for (const image of images) {
+      if (image.hardware !== hardware) continue;
       if (compareVersions(image.version, best ? best.version : view.version || "0.0.0") > 0) best = image;
     }
     return best;

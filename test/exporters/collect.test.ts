@@ -27,7 +27,6 @@ describe("messages of bridges", () => {
       memory: 1,
       memory_total: 1,
       rssi: -1,
-      load: 0,
       children: 0,
       received: 0,
       sent: 0,

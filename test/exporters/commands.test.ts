@@ -191,7 +191,7 @@ describeWith(["mosquitto", "mosquitto_passwd"], "commands through Mosquitto", ()
       },
     };
     bridge = startBridge(fleet, mosquitto.url, {
-      commands: { key: KEY, host },
+      commands: { key: KEY, host, now: () => Date.now() },
       updates,
       homeAssistant: { discoveryPrefix: DISCOVERY_PREFIX, bridge: "mesh", version: "1.0.0" },
     });

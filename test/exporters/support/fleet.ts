@@ -19,7 +19,7 @@ export function telemetry(fields: Partial<Telemetry> = {}): Telemetry {
     uptime: 86400,
     memoryFree: 2000,
     memoryTotal: 4000,
-    load: 12,
+    interval: 6,
     rssi: -65,
     parent: 0,
     hops: 0,
