@@ -211,7 +211,7 @@ function onReport(record: RolloutRecord, event: EventOf<"report">): RolloutRecor
       case "dropping":
         return failed ? enter(node, "kept", at) : node;
       case "rolling-back":
-        if (failed && error === "aborted") return enter(node, "kept", at);
+        if (failed && error === "aborted") return known.runningAt ? known : enter(node, "kept", at);
         return failed && error.startsWith("rollback") ? enter(node, "stuck", at, { error }) : known;
       default:
         return known;

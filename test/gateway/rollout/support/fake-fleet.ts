@@ -19,6 +19,7 @@ export const IMAGE: ImageFacts = {
 };
 export const NEW = imageWord(IMAGE.id);
 export const OLD = 7;
+const AUTO_ACTIVATE_MS = 300_000;
 const START = 1_700_000_000_000;
 
 /** What the new version does on a node. */
@@ -47,6 +48,8 @@ export class FakeNode {
   fault: Fault | null = null;
   /** The loader took the image back: it is refused from now on. */
   bad = false;
+  /** When the node starts a verified image by itself; an offer puts it off. */
+  patience = 0;
   /** Counts lives, so that what one life planned does not happen in the next. */
   life = 0;
 
@@ -140,13 +143,23 @@ export class FakeNode {
     if (!this.on) return;
     if (this.image === NEW) return this.report("current");
     if (this.bad) return this.report("failed", "bad-image");
+    this.patience = this.fleet.queue.now() + AUTO_ACTIVATE_MS;
     if (this.state === "verified") return this.report("verified");
     if (!["idle", "failed"].includes(this.state)) return;
     if (this.fault === "refuses") return this.report("failed", "bad-hash");
     this.report("preparing");
     this.later(3000, () => this.report("receiving"));
     this.later(20_000 + (this.id % 5) * 3000, () => this.report("decoding"));
-    this.later(30_000 + (this.id % 5) * 3000, () => this.report("verified"));
+    this.later(30_000 + (this.id % 5) * 3000, () => {
+      this.report("verified");
+      this.waitForWord();
+    });
+  }
+
+  waitForWord(): void {
+    if (this.state !== "verified") return;
+    if (this.fleet.queue.now() >= this.patience) this.activate();
+    else this.later(1000, () => this.waitForWord());
   }
 
   activate(): void {
@@ -165,7 +178,7 @@ export class FakeNode {
   }
 
   drop(): void {
-    if (!this.on || ["idle", "failed", "restarting"].includes(this.state)) return;
+    if (!this.on || ["idle", "failed", "current", "restarting"].includes(this.state)) return;
     this.life++;
     this.report("failed", "aborted");
     this.later(20_000, () => this.telemetry());
