@@ -95,6 +95,7 @@ export function createRollout(planned: EventOf<"planned"> | null, ports: Rollout
   let orderedAt = -Infinity;
   let membersBefore = 0;
   let stopped = false;
+  let telling = false;
   let alerting = "";
   let ends: (() => void)[] = [];
   let record: RolloutRecord;
@@ -190,7 +191,11 @@ export function createRollout(planned: EventOf<"planned"> | null, ports: Rollout
     const now = ports.now();
     watchMembers(now);
     for (let event = decide(record, now); event; event = decide(record, now)) if (!commit(event)) return;
+    // An answer that comes while the nodes are being told is acted upon after that.
+    if (telling) return;
+    telling = true;
     tell(now);
+    telling = false;
     changed();
   }
 
