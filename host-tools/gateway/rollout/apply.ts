@@ -1,5 +1,5 @@
 /** What an event makes of a rollout's record. Pure: neither clock nor chance, and nothing is changed in place. */
-import { imageWord } from "./plan";
+import { isNewImage } from "./plan";
 import {
   anotherWave,
   ERROR_NO_ANSWER,
@@ -164,7 +164,7 @@ function seenOld(record: RolloutRecord, node: NodeRecord, sample: Sample): NodeR
 
 function onSample(record: RolloutRecord, event: EventOf<"sample">): RolloutRecord {
   const { sample, at } = event;
-  const isNew = sample.image === imageWord(record.image.id);
+  const isNew = isNewImage(record.image, sample.image);
   return withNode(record, event.node, (known) => {
     const list = isNew ? "after" : "before";
     const node: NodeRecord = {
@@ -221,7 +221,6 @@ function onReport(record: RolloutRecord, event: EventOf<"report">): RolloutRecor
 
 function undo(record: RolloutRecord, event: EventOf<"undoing">): RolloutRecord {
   const { at, rollback, by, reason } = event;
-  const word = imageWord(record.image.id);
   const changed = withNodes(
     record,
     nodesOf(record).map(({ node }) => node),
@@ -237,9 +236,9 @@ function undo(record: RolloutRecord, event: EventOf<"undoing">): RolloutRecord {
         case "running":
           return rollback ? enter(node, "rolling-back", at) : node;
         case "stuck":
-          return rollback && node.image === word ? enter(node, "rolling-back", at) : node;
+          return rollback && isNewImage(record.image, node.image) ? enter(node, "rolling-back", at) : node;
         case "failed":
-          if (node.image === word || node.error === ERROR_SILENT)
+          if (isNewImage(record.image, node.image) || node.error === ERROR_SILENT)
             return rollback ? enter(node, "rolling-back", at) : node;
           return HOST_VERDICTS.includes(node.error) ? enter(node, "dropping", at) : node;
         default:

@@ -19,7 +19,7 @@ import {
   type RolloutRecord,
   type WaveRecord,
 } from "./record";
-import { imageWord } from "./plan";
+import { isNewImage } from "./plan";
 
 type Decision = RolloutEvent | null;
 
@@ -95,10 +95,9 @@ function undoing(record: RolloutRecord, now: number): Decision {
   const late = open.find((node) => waited(record, node.since, now) > Math.max(UNDO_MS, record.policy.activationMs));
   if (late) return { at: now, kind: "stuck", node: late.node, error: ERROR_UNREACHABLE };
   if (open.length > 0) return null;
-  const word = imageWord(record.image.id);
   const nodes = nodesOf(record);
   const stuck = nodes.filter(({ phase }) => phase === "stuck").length;
-  const still = nodes.filter(({ phase, image }) => phase !== "stuck" && image === word).length;
+  const still = nodes.filter(({ phase, image }) => phase !== "stuck" && isNewImage(record.image, image)).length;
   const back = nodes.filter(({ phase }) => phase === "rolled-back").length;
   const parts = [
     record.reason,
@@ -136,8 +135,7 @@ function between(record: RolloutRecord, now: number): Decision {
 
 function end(record: RolloutRecord, now: number, offline: number): Decision {
   const nodes = nodesOf(record);
-  const word = imageWord(record.image.id);
-  const running = nodes.filter(({ image, phase }) => image === word || phase === "running").length;
+  const running = nodes.filter(({ image, phase }) => isNewImage(record.image, image) || phase === "running").length;
   const failed = nodes.filter(({ phase }) => phase === "failed");
   const parts = [
     `${running} of ${nodes.length} run ${record.image.version}`,

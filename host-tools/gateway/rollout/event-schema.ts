@@ -13,8 +13,10 @@ const amount = z.strictObject({ value: z.number().min(0), percent: z.boolean() }
 const by = z.enum(["gate", "person"]);
 const names = z.array(z.union([z.string(), z.number()]));
 
+const imageId = z.string().regex(/^[0-9a-f]{16}$/);
 const image = z.strictObject({
-  id: z.string().regex(/^[0-9a-f]{16}$/),
+  id: imageId,
+  also: z.array(imageId).max(100),
   version: text,
   hardware: text,
   role: text,

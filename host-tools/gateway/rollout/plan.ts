@@ -19,6 +19,8 @@ export interface NodeFacts {
 
 export interface ImageFacts {
   id: string;
+  /** Ids under which the same bundle travels otherwise, as a delta for instance. */
+  also: string[];
   version: string;
   hardware: string;
   role: string;
@@ -43,6 +45,11 @@ export interface Plan {
 /** First four bytes of an image's id as a number, as telemetry carries them. */
 export function imageWord(id: string): number {
   return Buffer.from(id, "hex").readUInt32LE(0);
+}
+
+/** Telemetry with this image word shows the new version. */
+export function isNewImage(image: ImageFacts, word: number): boolean {
+  return word === imageWord(image.id) || image.also.some((id) => word === imageWord(id));
 }
 
 function numbersOf(version: string): number[] | null {
@@ -114,7 +121,6 @@ export function makePlan(fleet: readonly NodeFacts[], image: ImageFacts, policy:
   const { roles, hardware, versions, nodes: named, except } = policy.targets;
   const wanted = named && new Set(named.map((name) => findNode(fleet, name).id));
   const excluded = new Set(except.map((name) => findNode(fleet, name).id));
-  const word = imageWord(image.id);
   const preview: Plan["preview"] = { update: [], current: [], offline: [], incompatible: [] };
   const targets: NodeFacts[] = [];
   for (const node of fleet) {
@@ -129,7 +135,7 @@ export function makePlan(fleet: readonly NodeFacts[], image: ImageFacts, policy:
     const fits =
       (!node.hardware || node.hardware === image.hardware) && (!node.role || node.role === image.role);
     if (!fits) preview.incompatible.push(node.id);
-    else if (node.image === word) preview.current.push(node.id);
+    else if (isNewImage(image, node.image)) preview.current.push(node.id);
     else if (!node.online) preview.offline.push(node.id);
     else {
       preview.update.push(node.id);

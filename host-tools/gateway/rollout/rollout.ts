@@ -7,7 +7,7 @@ import type { AlertView, MeshEvent, Rollout, RolloutView } from "../fleet-view";
 import { apply, replay } from "./apply";
 import { decide, type Orders, orders, tooLate } from "./decide";
 import type { Journal } from "./journal";
-import { type ImageFacts, imageWord, makePlan, type NodeFacts } from "./plan";
+import { type ImageFacts, isNewImage, makePlan, type NodeFacts } from "./plan";
 import type { Policy } from "./policy";
 import { type EventOf, isOver, nodesOf, type RolloutEvent, type RolloutRecord } from "./record";
 import { alertsOf, meshEvent, viewOf } from "./view";
@@ -38,10 +38,12 @@ const ORDER_EVERY_MS = 5_000;
 const UNLINKED_MS = 10_000;
 const MAX_NOTES = 2000;
 
-export function imageFacts(image: Image): ImageFacts {
+/** @param also further forms of the same bundle */
+export function imageFacts(image: Image, also: readonly Image[] = []): ImageFacts {
   const { manifest, blob, chunks } = image;
   return {
     id: image.id,
+    also: also.map(({ id }) => id),
     version: manifest.version,
     hardware: manifest.hardware,
     role: manifest.role,
@@ -282,9 +284,8 @@ export function createRollout(planned: EventOf<"planned"> | null, ports: Rollout
     },
     retryFailed() {
       if (!isOver(record)) refuse("failed nodes get another try when it is over");
-      const word = imageWord(record.image.id);
       const again = nodesOf(record).filter(
-        ({ phase, image }) => phase === "queued" || (["failed", "stuck"].includes(phase) && image !== word),
+        ({ phase, image }) => phase === "queued" || (["failed", "stuck"].includes(phase) && !isNewImage(record.image, image)),
       );
       if (again.length === 0) refuse("no node failed that does not run the new version");
       act({ at: ports.now(), kind: "retried", nodes: again.map(({ node }) => node) });

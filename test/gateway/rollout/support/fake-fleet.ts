@@ -10,6 +10,7 @@ import { EventQueue } from "../../../../host-tools/simulator/events";
 
 export const IMAGE: ImageFacts = {
   id: "0123456789abcdef",
+  also: [],
   version: "1.1.0",
   hardware: "ESP32",
   role: "node",
