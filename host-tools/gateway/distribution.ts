@@ -1,7 +1,13 @@
 /** Tells nodes what to do with one image, and hears what they report. What is to happen when is decided elsewhere. */
 import type { EspalierNode } from "../../firmware/node";
 import { MAX_CHUNK } from "../../firmware/ota/image";
-import { PACKAGE_ABORT, PACKAGE_ACTIVATE, PACKAGE_OFFER, PACKAGE_REPORT } from "../../firmware/ota/session";
+import {
+  PACKAGE_ABORT,
+  PACKAGE_ACTIVATE,
+  PACKAGE_OFFER,
+  PACKAGE_REPORT,
+  PACKAGE_ROLLBACK,
+} from "../../firmware/ota/session";
 import { FRAME_HEADER } from "../../firmware/wire/frames";
 import type { Package } from "../../firmware/wire/packages";
 import { fillStage, type Image } from "../build/image";
@@ -43,9 +49,6 @@ export interface DistributionOptions {
   /** Milliseconds between the frames of one sender; computed from the mesh unless given. */
   pace?: number;
 }
-
-/** Back to the image before: {id of the one to leave, only}. */
-export const PACKAGE_ROLLBACK = 717;
 
 /** Share of the channel that an update may fill. */
 const AIRTIME_SHARE = 0.75;

@@ -26,6 +26,9 @@ const IN_FLIGHT_MS = 5000;
 /** Values of `Sample.update` that say: no image is being taken. */
 const TAKES_NOTHING = [0, 6, 7];
 
+/** As the firmware says it: the other slot holds nothing good. */
+const ERROR_NO_ROLLBACK = "no-rollback";
+
 const HOST_VERDICTS = [ERROR_TIMEOUT, ERROR_NO_ANSWER, ERROR_SILENT];
 
 /** Begins a record. */
@@ -212,7 +215,7 @@ function onReport(record: RolloutRecord, event: EventOf<"report">): RolloutRecor
         return failed ? enter(node, "kept", at) : node;
       case "rolling-back":
         if (failed && error === "aborted") return known.runningAt ? known : enter(node, "kept", at);
-        return failed && error.startsWith("rollback") ? enter(node, "stuck", at, { error }) : known;
+        return failed && error === ERROR_NO_ROLLBACK ? enter(node, "stuck", at, { error }) : known;
       default:
         return known;
     }
@@ -356,11 +359,10 @@ export function apply(record: RolloutRecord, event: RolloutEvent): RolloutRecord
     case "wave-passed":
       return withWave(record, event.wave, { state: "passed", verdict: event.verdict });
     case "wave-failed":
-      return withWave(
-        { ...record, failing: record.policy.onFailure === "continue" ? -1 : event.wave },
-        event.wave,
-        { state: "failed", verdict: event.verdict },
-      );
+      return withWave({ ...record, failing: record.policy.onFailure === "continue" ? -1 : event.wave }, event.wave, {
+        state: "failed",
+        verdict: event.verdict,
+      });
     case "undoing":
       return undo(record, event);
     case "stuck":

@@ -43,7 +43,9 @@ export function orders(record: RolloutRecord): Orders {
   const ids = (...phases: string[]): number[] =>
     nodes.filter((node) => phases.includes(node.phase)).map(({ node }) => node);
   if (record.undo) {
-    const unsure = nodes.some((node) => node.phase === "dropping" || (node.phase === "rolling-back" && !node.runningAt));
+    const unsure = nodes.some(
+      (node) => node.phase === "dropping" || (node.phase === "rolling-back" && !node.runningAt),
+    );
     return { ...none, drop: unsure, rollBack: ids("rolling-back") };
   }
   // An offer repeated keeps a node that holds the image from starting it by itself.

@@ -64,6 +64,7 @@ const sample = z.strictObject({
   free: whole,
   loss: whole,
   latency: whole,
+  interval: whole,
   update: whole,
 });
 

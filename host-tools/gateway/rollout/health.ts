@@ -16,6 +16,8 @@ const SLOPE_SAMPLES = 5;
 const SLOPE_SIGNIFICANCE = 3;
 /** The first seconds of a life are no measure of memory. */
 const WARM_UP_SECONDS = 30;
+/** A node that speaks seldom is given time for so many frames. */
+const MISSED_FRAMES = 3.5;
 const UNKNOWN_LATENCY = 65535;
 
 export function median(values: readonly number[]): number | null {
@@ -85,7 +87,9 @@ export function urgentFindings(record: RolloutRecord, node: NodeRecord, now: num
   if (restarts > allowed)
     found.push({ check: "restarts", text: `${restarts} restarts since the update (${allowed} allowed)` });
   const silent = now - Math.max(node.heardAt, node.runningAt, record.patienceFrom);
-  if (silent > health.silence) found.push({ check: "silence", text: `silent for ${Math.round(silent / 1000)} s` });
+  const interval = 1000 * (node.after.at(-1) ?? node.before.at(-1) ?? { interval: 0 }).interval;
+  if (silent > Math.max(health.silence, MISSED_FRAMES * interval))
+    found.push({ check: "silence", text: `silent for ${Math.round(silent / 1000)} s` });
   return found;
 }
 

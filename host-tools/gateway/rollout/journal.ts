@@ -32,8 +32,8 @@ function parseLine(line: string, number: number): RolloutEvent | null {
   try {
     const value = JSON.parse(line) as { n?: unknown } | null;
     if (typeof value !== "object" || value === null || value.n !== number) return null;
-    const { n: _number, ...event } = value;
-    return parseEvent(event);
+    delete value.n;
+    return parseEvent(value);
   } catch {
     return null;
   }
@@ -116,7 +116,7 @@ export function openJournal(file: string): Journal {
       if (broken) throw failed(new Error("an earlier entry is incomplete"));
       const bytes = Buffer.from(formatEntry(number + 1, event));
       try {
-        for (let done = 0; done < bytes.length; ) done += fs.writeSync(handle, bytes, done);
+        for (let done = 0; done < bytes.length;) done += fs.writeSync(handle, bytes, done);
         if (isDurable(event)) fs.fsyncSync(handle);
       } catch (error) {
         broken = true;

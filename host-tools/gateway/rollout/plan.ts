@@ -98,10 +98,7 @@ export function findNode(nodes: readonly NodeFacts[], name: string | number): No
 /** A canary that fails shall take nobody else off the mesh: leaves first, near ones before far ones, the root last. */
 function byRisk(a: NodeFacts, b: NodeFacts): number {
   return (
-    Number(a.root) - Number(b.root) ||
-    Number(a.children > 0) - Number(b.children > 0) ||
-    a.hops - b.hops ||
-    a.id - b.id
+    Number(a.root) - Number(b.root) || Number(a.children > 0) - Number(b.children > 0) || a.hops - b.hops || a.id - b.id
   );
 }
 
@@ -132,8 +129,7 @@ export function makePlan(fleet: readonly NodeFacts[], image: ImageFacts, policy:
       (!versions || versions.some((range) => versionIn(node.version, range)));
     if (!meant) continue;
     // What is unknown is for the node to judge; it refuses what is not meant for it.
-    const fits =
-      (!node.hardware || node.hardware === image.hardware) && (!node.role || node.role === image.role);
+    const fits = (!node.hardware || node.hardware === image.hardware) && (!node.role || node.role === image.role);
     if (!fits) preview.incompatible.push(node.id);
     else if (isNewImage(image, node.image)) preview.current.push(node.id);
     else if (!node.online) preview.offline.push(node.id);

@@ -23,6 +23,8 @@ export interface Sample {
   loss: number;
   /** Milliseconds to the parent and back, 65535 unknown. */
   latency: number;
+  /** Seconds between frames, 0 when the node does not say. */
+  interval: number;
   /** As in telemetry: 0 idle, 1 preparing, 2 receiving, 3 relaying, 4 decoding, 5 verified, 6 current, 7 failed. */
   update: number;
 }

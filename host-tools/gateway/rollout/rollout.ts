@@ -1,5 +1,5 @@
 /** Carries a rollout out: writes down what happens and what is decided, and tells the nodes. */
-import type { Telemetry } from "../../../firmware/wire/telemetry";
+import { INTERVAL_UNIT, type Telemetry } from "../../../firmware/wire/telemetry";
 import type { Image } from "../../build/image";
 import { asEspalierError, EspalierError, EXIT } from "../../errors";
 import type { Distribution, NodeReport } from "../distribution";
@@ -237,6 +237,7 @@ export function createRollout(planned: EventOf<"planned"> | null, ports: Rollout
           free: frame.memoryFree,
           loss: frame.loss,
           latency: frame.latency,
+          interval: frame.interval * INTERVAL_UNIT,
           update: frame.updateState,
         },
       });
@@ -285,7 +286,8 @@ export function createRollout(planned: EventOf<"planned"> | null, ports: Rollout
     retryFailed() {
       if (!isOver(record)) refuse("failed nodes get another try when it is over");
       const again = nodesOf(record).filter(
-        ({ phase, image }) => phase === "queued" || (["failed", "stuck"].includes(phase) && !isNewImage(record.image, image)),
+        ({ phase, image }) =>
+          phase === "queued" || (["failed", "stuck"].includes(phase) && !isNewImage(record.image, image)),
       );
       if (again.length === 0) refuse("no node failed that does not run the new version");
       act({ at: ports.now(), kind: "retried", nodes: again.map(({ node }) => node) });

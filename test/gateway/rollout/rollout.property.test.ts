@@ -12,17 +12,22 @@ const RUNS = 60;
 const UPDATING = ["offered", "verified", "activating"];
 const ENDS = ["running", "failed", "kept", "rolled-back", "stuck", "queued"];
 
-const fault = fc.option(
-  fc.constantFrom<Fault>("refuses", "never-joins", "goes-back", "restarts", "leaks", "stays"),
-  { freq: 4 },
-);
+const fault = fc.option(fc.constantFrom<Fault>("refuses", "never-joins", "goes-back", "restarts", "leaks", "stays"), {
+  freq: 4,
+});
 
 const happening = fc.record({
   after: fc.integer({ min: 1, max: 400 }),
   what: fc.oneof(
-    { weight: 5, arbitrary: fc.record({ kind: fc.constant("laptop" as const), away: fc.integer({ min: 0, max: 900 }) }) },
+    {
+      weight: 5,
+      arbitrary: fc.record({ kind: fc.constant("laptop" as const), away: fc.integer({ min: 0, max: 900 }) }),
+    },
     { weight: 2, arbitrary: fc.record({ kind: fc.constant("power" as const), node: fc.nat(8) }) },
-    { weight: 1, arbitrary: fc.record({ kind: fc.constant("unlink" as const), away: fc.integer({ min: 5, max: 600 }) }) },
+    {
+      weight: 1,
+      arbitrary: fc.record({ kind: fc.constant("unlink" as const), away: fc.integer({ min: 5, max: 600 }) }),
+    },
     {
       weight: 2,
       arbitrary: fc.record({

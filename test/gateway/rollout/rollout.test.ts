@@ -98,7 +98,7 @@ test("a node that cannot go back is said to be stuck", () => {
   rollout.start();
   expect(fleet.until(over(rollout))).toBe(true);
   const nodes = rollout.view().nodes;
-  expect(nodes.find(({ node }) => node === first)).toMatchObject({ state: "stuck", error: "rollback-impossible" });
+  expect(nodes.find(({ node }) => node === first)).toMatchObject({ state: "stuck", error: "no-rollback" });
   expect(rollout.view().reason).toContain("1 not undone");
 });
 
@@ -117,7 +117,13 @@ describe("offline nodes", () => {
     const fleet = new FakeFleet(6);
     fleet.nodes[3]!.powerOff();
     fleet.nodes[4]!.powerOff();
-    const rollout = fleet.laptop({ waves: [{ nodes: 1, soak: "2m" }, { nodes: "100 %", soak: "2m" }], queue: "1h" });
+    const rollout = fleet.laptop({
+      waves: [
+        { nodes: 1, soak: "2m" },
+        { nodes: "100 %", soak: "2m" },
+      ],
+      queue: "1h",
+    });
     expect(rollout.view().preview).toMatchObject({ offline: [fleet.nodes[3]!.id, fleet.nodes[4]!.id] });
     rollout.start();
     // One returns while the canary is watched, the other when all is done.
@@ -184,7 +190,12 @@ describe("a person", () => {
 
   test("approves a wave that waits for it", () => {
     const fleet = new FakeFleet(6);
-    const rollout = fleet.laptop({ waves: [{ nodes: 1, soak: 60 }, { nodes: "100 %", soak: 60, approve: true }] });
+    const rollout = fleet.laptop({
+      waves: [
+        { nodes: 1, soak: 60 },
+        { nodes: "100 %", soak: 60, approve: true },
+      ],
+    });
     expect(() => rollout.approve()).toThrow(expect.objectContaining({ code: "ROLLOUT_STATE" }));
     rollout.start();
     expect(fleet.until(() => rollout.view().state === "waiting-approval", 600)).toBe(true);

@@ -89,6 +89,7 @@ export class FakeNode {
       starts: this.starts & 255,
       loss: 0,
       latency: 20,
+      interval: 12,
       image: this.image,
       updateState: ["idle", "preparing", "receiving", "relaying", "decoding", "verified", "current", "failed"].indexOf(
         this.state,
@@ -187,7 +188,7 @@ export class FakeNode {
 
   rollBack(): void {
     if (!this.on || this.image !== NEW) return;
-    if (this.fault === "stays") return this.report("failed", "rollback-impossible");
+    if (this.fault === "stays") return this.report("failed", "no-rollback");
     this.bad = true;
     this.later(1500, () => this.boot(OLD));
   }
@@ -261,8 +262,7 @@ export class FakeFleet {
 
   /** A laptop that carries a rollout out; with events, one that takes it up again. */
   laptop(policy: PolicyInput | null, journal: Journal = memoryJournal()): RunningRollout {
-    const planned =
-      policy && planRollout("test", this.facts(), IMAGE, parsePolicy(policy), this.now());
+    const planned = policy && planRollout("test", this.facts(), IMAGE, parsePolicy(policy), this.now());
     return createRollout(planned, {
       now: this.now,
       every: (ms, run) => {
