@@ -1,10 +1,10 @@
-/** An update gone wrong: keeps everything it reads. */
+/** An update gone wrong: starts timers that never end, each of which costs memory. */
 import { node } from "espalier";
 
-const kept: string[] = [];
+const NEVER_MS = 2000000000;
 
 node.onReady(function () {
-  node.every(10000, function () {
-    kept.push("reading number " + kept.length + ", which nobody will ever look at again");
+  node.every(3000, function () {
+    node.after(NEVER_MS, function () {});
   });
 });
