@@ -8,12 +8,13 @@ import { readSlot } from "./ota/slots";
 import type { Identity } from "./ota/update-node";
 import { createSampler } from "./status/sampler";
 import { createStream, type Stream } from "./status/stream";
-import { encodeTelemetry, type Telemetry } from "./wire/telemetry";
+import { encodeTelemetry, INTERVAL_UNIT, type Telemetry } from "./wire/telemetry";
 
 /** An image on trial confirms itself after so long in the mesh, or is started again, which counts against it. */
 const CONFIRM_MS = 30000;
 const TRIAL_LIMIT_MS = 300000;
-const TELEMETRY_MS = 60000;
+/** Twelve times five seconds. */
+const TELEMETRY_UNITS = 12;
 /** The first frame goes out when the mesh stands, or is dropped for want of a root after so many tries. */
 const FIRST_FRAME_TRIES = 60;
 
@@ -29,7 +30,7 @@ const FLAG_TRIAL = 8;
 export interface Settings {
   mesh: MeshConfig;
   role: string;
-  /** seconds between telemetry key frames, 10..3600 */
+  /** seconds between telemetry frames, 10..1200 in steps of five; 60 unless given */
   telemetrySeconds?: number;
 }
 
@@ -106,6 +107,8 @@ export function createNode(parts: NodeParts): EspalierNode {
     parts.updateChanged || function () {},
   );
   const stream = createStream(engine, mesh, airwave, parts.telemetry);
+  const units = Math.round((settings.telemetrySeconds || 0) / INTERVAL_UNIT) || TELEMETRY_UNITS;
+  const interval = units * INTERVAL_UNIT * 1000;
   const sample = createSampler({
     engine: engine,
     mesh: mesh,
@@ -113,9 +116,9 @@ export function createNode(parts: NodeParts): EspalierNode {
     receiver: receiver,
     identity: identity,
     starts: parts.starts,
+    interval: units,
   });
   const ready: (() => void)[] = [];
-  const interval = (settings.telemetrySeconds || 0) * 1000 || TELEMETRY_MS;
   let trial = parts.trial;
   let connectedSince = -1;
   let tries = 0;
