@@ -2,6 +2,7 @@
 import type { Engine, Region } from "./engine/engine";
 import { type Airwave, createAirwave } from "./mesh/airwave";
 import { createMesh, type Mesh, type MeshConfig } from "./mesh/mesh";
+import { type ControlAuth, createControlAuth } from "./ota/control-auth";
 import { MARK, SLOT_CONFIRMED } from "./ota/layout";
 import { createReceiver, type Receiver } from "./ota/receiver";
 import { readSlot } from "./ota/slots";
@@ -28,6 +29,9 @@ const FLAG_TRIAL = 8;
 
 /** The node's configuration as provisioned, JSON in the Storage file "cfg". */
 export interface Settings {
+  meshKey?: string;
+  publicKey?: string;
+  product?: string;
   mesh: MeshConfig;
   role: string;
   /** seconds between telemetry frames, 10..1200 in steps of five; 60 unless given */
@@ -50,6 +54,10 @@ export interface NodeParts {
   telemetry: ((telemetry: Telemetry) => void) | null;
   /** Called when the state of an update here changes. */
   updateChanged?: () => void;
+  /** Who commands others: first number of its control messages (host-tools/gateway/control-clock.ts). */
+  controlStart?: number;
+  /** A node could not take the last control message: what still holds shall be said again. */
+  controlRepeat?: () => void;
 }
 
 export interface EspalierNode {
@@ -61,6 +69,8 @@ export interface EspalierNode {
   readonly airwave: Airwave;
   readonly receiver: Receiver;
   readonly stream: Stream;
+  /** Seals and opens control messages. */
+  readonly control: ControlAuth;
   /** Runs `handler` once the node has started. */
   onReady(handler: () => void): void;
   after(milliseconds: number, run: () => void): number;
@@ -94,8 +104,14 @@ export function createNode(parts: NodeParts): EspalierNode {
   settings.mesh.hello = { v: parts.version, c: parts.capabilities };
   const mesh = createMesh(engine, settings.mesh);
   const airwave = createAirwave(engine, mesh);
+  const control = createControlAuth(engine, mesh, {
+    key: settings.meshKey || "",
+    start: parts.controlStart || 0,
+    repeat: parts.controlRepeat,
+  });
   const receiver = createReceiver(
     {
+      control: control,
       engine: engine,
       mesh: mesh,
       airwave: airwave,
@@ -180,6 +196,7 @@ export function createNode(parts: NodeParts): EspalierNode {
     airwave: airwave,
     receiver: receiver,
     stream: stream,
+    control: control,
     onReady: function (handler: () => void) {
       "cold";
       ready.push(handler);
