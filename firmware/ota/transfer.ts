@@ -40,6 +40,8 @@ const PULL_TIMEOUT_MS = 5000;
 const PULL_TRIES = 10;
 /** A peer that is busy is left alone for so long. */
 const BUSY_MS = 3000;
+/** Neighbours are asked for the image so often while it comes from farther away. */
+const PEER_QUERY_MS = 8000;
 /** Decoding that comes no farther for so long has lost its timer to a lack of memory, which nothing can catch. */
 const STALL_MS = 60000;
 /** A verified image starts by itself when its origin says nothing for this long. */
@@ -104,6 +106,7 @@ export function createTransfer(node: UpdateNode, s: Session, serving: boolean): 
   let decodedAt = 0;
   let activeAt = -1;
   let sourceBusy = false;
+  let askedAt = 0;
 
   function collecting(): boolean {
     return !over && (node.state === "receiving" || node.state === "relaying");
@@ -227,6 +230,11 @@ export function createTransfer(node: UpdateNode, s: Session, serving: boolean): 
         nakSoon(1000);
         heard = now;
       }
+    }
+    // A peer next door is better than one far away, as soon as it has the image.
+    if (s.transport === "peer" && collecting() && now - askedAt > PEER_QUERY_MS && mesh.routeTo(s.source) !== s.source) {
+      askedAt = now;
+      sendQuery(node, s.id, false);
     }
     // Reports of a large mesh are spread out, so that they do not crowd the links near the origin.
     const set = s.payload || s.blob;

@@ -50,6 +50,7 @@ export interface StationOptions {
   /** The running image is on trial. */
   trial?: boolean;
   image?: string;
+  version?: string;
   hash?: string;
   meshKey?: string;
   /** Of who commands the others. */
@@ -108,7 +109,7 @@ export function boot(world: World, id: number, options: StationOptions = {}): St
   const identity = {
     hardware,
     role: "node",
-    version: "1.0.0",
+    version: options.version ?? "1.0.0",
     image: options.image ?? "",
     hash: options.hash ?? "",
     installs: options.installs ?? true,
@@ -233,6 +234,7 @@ export function announce(origin: Station, image: Image, more: object = {}): void
     hardware: image.manifest.hardware,
     role: image.manifest.role,
     version: image.manifest.version,
+    h: image.manifest.resultHash.slice(0, 16),
     transport: "broadcast",
     pace: 20,
     ...more,
