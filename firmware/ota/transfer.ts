@@ -232,7 +232,12 @@ export function createTransfer(node: UpdateNode, s: Session, serving: boolean): 
       }
     }
     // A peer next door is better than one far away, as soon as it has the image.
-    if (s.transport === "peer" && collecting() && now - askedAt > PEER_QUERY_MS && mesh.routeTo(s.source) !== s.source) {
+    if (
+      s.transport === "peer" &&
+      collecting() &&
+      now - askedAt > PEER_QUERY_MS &&
+      mesh.routeTo(s.source) !== s.source
+    ) {
       askedAt = now;
       sendQuery(node, s.id, false);
     }

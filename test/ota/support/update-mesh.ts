@@ -157,7 +157,7 @@ export function standing(count: number, shape: Shape = "star", options: Record<n
 /** Runs until everybody sees everybody and the access points are open. */
 export function settle(world: World, stations: Station[]): void {
   const whole = (): boolean => stations.every((s) => s.mesh.getNodeList().length === stations.length - 1);
-  if (!world.runUntil(whole, 300000)) throw new Error("the mesh does not form");
+  if (!world.runUntil(whole, 900000)) throw new Error("the mesh does not form");
   world.run(3000);
 }
 
