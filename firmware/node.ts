@@ -3,9 +3,11 @@ import type { Engine, Region } from "./engine/engine";
 import { type Airwave, createAirwave } from "./mesh/airwave";
 import { createMesh, type Mesh, type MeshConfig } from "./mesh/mesh";
 import { type ControlAuth, createControlAuth } from "./ota/control-auth";
+import type { Manifest } from "./ota/image";
 import { MARK, SLOT_CONFIRMED } from "./ota/layout";
 import { createReceiver, type Receiver } from "./ota/receiver";
 import { readSlot } from "./ota/slots";
+import { configuredKey, confirmTrust, readTrust, type SecuritySettings } from "./ota/trust";
 import type { Identity } from "./ota/update-node";
 import { createSampler } from "./status/sampler";
 import { createStream, type Stream } from "./status/stream";
@@ -28,10 +30,7 @@ const FLAG_FIRST = 1;
 const FLAG_TRIAL = 8;
 
 /** The node's configuration as provisioned, JSON in the Storage file "cfg". */
-export interface Settings {
-  meshKey?: string;
-  publicKey?: string;
-  product?: string;
+export interface Settings extends SecuritySettings {
   mesh: MeshConfig;
   role: string;
   /** seconds between telemetry frames, 10..1200 in steps of five; 60 unless given */
@@ -46,6 +45,8 @@ export interface NodeParts {
   stage: Region;
   running: Region;
   spare: Region;
+  /** Where what the node believes about images is kept; null on a laptop. */
+  trust?: Region | null;
   trial: boolean;
   starts: number;
   /** false on a laptop */
@@ -56,8 +57,6 @@ export interface NodeParts {
   updateChanged?: () => void;
   /** Who commands others: first number of its control messages (host-tools/gateway/control-clock.ts). */
   controlStart?: number;
-  /** A node could not take the last control message: what still holds shall be said again. */
-  controlRepeat?: () => void;
 }
 
 export interface EspalierNode {
@@ -78,13 +77,13 @@ export interface EspalierNode {
   start(): void;
 }
 
-/** `resultHash` of a slot's manifest, "" when there is none to read. */
-function resultHash(manifest: string): string {
+/** A slot's manifest, parsed once already when it was written; {} when there is none to read. */
+function manifestOf(text: string): Partial<Manifest> {
   "cold";
   try {
-    return JSON.parse(manifest).resultHash || "";
+    return JSON.parse(text) as Manifest;
   } catch (error) {
-    return "";
+    return {};
   }
 }
 
@@ -92,12 +91,16 @@ export function createNode(parts: NodeParts): EspalierNode {
   const engine = parts.engine;
   const settings = parts.settings;
   const running = readSlot(parts.running);
+  const manifest = running ? manifestOf(running.manifest) : {};
+  const key = configuredKey(engine, settings.publicKey);
+  const trust = readTrust(engine, parts.trust || null, key, manifest.counter || 0);
   const identity: Identity = {
+    product: settings.product || settings.mesh.meshName,
     hardware: engine.hardware,
     role: settings.role,
     version: parts.version,
     image: running && running.verified ? running.id : "",
-    hash: running ? resultHash(running.manifest) : "",
+    hash: manifest.resultHash || "",
     installs: parts.installs,
     trial: parts.trial,
   };
@@ -107,11 +110,11 @@ export function createNode(parts: NodeParts): EspalierNode {
   const control = createControlAuth(engine, mesh, {
     key: settings.meshKey || "",
     start: parts.controlStart || 0,
-    repeat: parts.controlRepeat,
   });
   const receiver = createReceiver(
     {
       control: control,
+      trust: trust,
       engine: engine,
       mesh: mesh,
       airwave: airwave,
@@ -179,6 +182,8 @@ export function createNode(parts: NodeParts): EspalierNode {
     if (connectedSince >= 0 && now - connectedSince >= CONFIRM_MS) {
       trial = false;
       parts.running.write(SLOT_CONFIRMED, MARK);
+      const confirmed = readSlot(parts.running);
+      if (confirmed) confirmTrust(engine, parts.trust || null, key, trust, JSON.parse(confirmed.manifest));
       receiver.trialOver();
       sendTelemetry(0);
       return;

@@ -10,7 +10,7 @@ import type { Package } from "../wire/packages";
 import { Bitmap, bitmapBytes } from "../wire/bitmap";
 import { u16 } from "../wire/bytes";
 import { FLAG_PAYLOAD, FRAME_CHUNK, FRAME_CODED, FRAME_HEADER, FRAME_POLL, frameHeader } from "../wire/frames";
-import { admit } from "./admission";
+import { admission } from "./admission";
 import { imageId, MAX_BLOB, type Manifest } from "./image";
 import { createInstaller, type Installer } from "./install";
 import { MARK, STAGE_BLOB_OK, STAGE_COMPLETE, STAGE_ERASED, STAGE_HEADER, STAGE_MARKS, STAGE_STRIDE } from "./layout";
@@ -106,6 +106,8 @@ export function createTransfer(node: UpdateNode, s: Session, serving: boolean): 
   let decodedAt = 0;
   let activeAt = -1;
   let sourceBusy = false;
+  /** Ends the check of a signature that is under way. */
+  let giveUpCheck: (() => void) | null = null;
   let askedAt = 0;
 
   function collecting(): boolean {
@@ -152,6 +154,7 @@ export function createTransfer(node: UpdateNode, s: Session, serving: boolean): 
     over = true;
     engine.cancel(timer);
     if (installer) installer.stop();
+    if (giveUpCheck) giveUpCheck();
     server.stop();
   }
 
@@ -294,7 +297,7 @@ export function createTransfer(node: UpdateNode, s: Session, serving: boolean): 
     if (staged && staged.blobOk) return blobTrusted("");
     // Nothing of the payload is stored before it is known who made it.
     node.enter("preparing", "");
-    admit(node, s, blobTrusted);
+    giveUpCheck = admission(node, s, blobTrusted);
   }
 
   function blobTrusted(code: string): void {

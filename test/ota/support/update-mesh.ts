@@ -53,6 +53,10 @@ export interface StationOptions {
   version?: string;
   hash?: string;
   meshKey?: string;
+  /** Whose images are taken; everybody's unless given. */
+  publicKey?: Buffer;
+  /** Security counter. */
+  counter?: number;
   /** Of who commands the others. */
   controlStart?: number;
   flash?: Flash;
@@ -107,6 +111,7 @@ export function boot(world: World, id: number, options: StationOptions = {}): St
   });
   station.airwave = createAirwave(engine, mesh);
   const identity = {
+    product: "espalier",
     hardware,
     role: "node",
     version: options.version ?? "1.0.0",
@@ -118,7 +123,8 @@ export function boot(world: World, id: number, options: StationOptions = {}): St
   const { airwave } = station;
   const control = createControlAuth(engine, mesh, { key: options.meshKey ?? "", start: options.controlStart ?? 0 });
   station.control = control;
-  station.receiver = createReceiver({ engine, mesh, airwave, control, ...flash, identity }, () => {
+  const trust = { key: options.publicKey?.toString("latin1") ?? "", counter: options.counter ?? 0, sequence: 0 };
+  station.receiver = createReceiver({ engine, mesh, airwave, control, trust, ...flash, identity }, () => {
     const { receiver } = station;
     const error = receiver.error();
     station.changes.push(receiver.state() + (error ? `:${error}` : ""));
