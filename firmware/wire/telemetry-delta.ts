@@ -16,11 +16,9 @@ import type { Bytes } from "../engine/engine";
 import { le32 } from "./bytes";
 import {
   type Crc32,
-  decodeTelemetry,
   DELTA_FIELDS,
   DELTA_FIRST,
   encodeTelemetry,
-  fit,
   INTERVAL_UNIT,
   type Telemetry,
   TELEMETRY_BYTES,
@@ -39,38 +37,85 @@ const LONGEST = 30;
 /** Free memory, in interpreter variables, below which it is told with every frame. */
 const MEMORY_MATTERS = 1000;
 
-/** What a sender remembers of what it sent. */
-export interface DeltaState {
-  /** The key frame; "" before the first. */
-  key: Bytes;
-  /** Mask and differences of the last delta, and its number. */
-  body: Bytes;
-  number: number;
-}
+/**
+ * What a sender remembers of what it sent, numbers in one array: the fields of the key frame in the order of the table (all
+ * zero before the first), the differences of the last delta, its number.
+ */
+export const DELTA_STATE = 50;
+const KEY_SEQUENCE = 2;
+const KEY_UPTIME = 3;
+const TOLD = 31;
+const TOLD_NUMBER = 49;
 
 type Values = { [name: string]: number };
 
-/** 7 bits a byte, lowest first; bit 7 says that more follow. `value` is a whole number 0..2^40. */
-export function leb128(value: number): Bytes {
+/** The frame with which a node tells `t`, its first byte included; `state` remembers it. */
+export function encodeFrame(state: Float64Array, t: Telemetry, crc32: Crc32): Bytes {
   "cold";
-  let out = "";
-  while (value > 127) {
-    out += String.fromCharCode((value % 128) | 128);
-    value = Math.floor(value / 128);
+  // Everything in one function: each call of a cold one costs an interpreter a millisecond.
+  const code = String.fromCharCode;
+  const fields = telemetryFields();
+  const treatments = telemetryDeltas();
+  const limits: Values = { B: 255, b: 127, H: 65535, I: 4294967295 };
+  const count = (t.sequence - state[KEY_SEQUENCE]) & 65535;
+  const passed = t.uptime - state[KEY_UPTIME];
+  const late = passed - count * t.interval * INTERVAL_UNIT;
+  const numbers = [late < 0 ? -2 * late - 1 : 2 * late, 0];
+  const told: number[] = [];
+  // What is critical is told every time.
+  let news = t.alerts > 0 || t.memoryFree < MEMORY_MATTERS;
+  let whole = !state[0] || !count || count > MOST_FRAMES || passed < 0;
+  for (let i = DELTA_FIRST; i < fields.length && !whole; i++) {
+    const type = fields[i][0];
+    const least = type === "b" ? -128 : 0;
+    const before = state[i];
+    const bit = i - DELTA_FIRST;
+    let value = (t as unknown as Values)[fields[i].substr(1)];
+    value = value < least ? least : value > limits[type] ? limits[type] : value;
+    if (bit >= DELTA_FIELDS) {
+      whole = value !== before;
+      continue;
+    }
+    const parts = treatments[bit].split(":");
+    const band = +parts[0].substr(1);
+    const unit = band || 1;
+    whole = parts.length > 1 && (value === +parts[1]) !== (before === +parts[1]);
+    // Counters are taken to go on as they went since the start.
+    const grown = parts[0][0] === "+" && state[KEY_UPTIME] ? Math.floor((before * passed) / state[KEY_UPTIME]) : 0;
+    const off = value - before - grown;
+    const difference = Math.floor(off / unit + 0.5);
+    if (difference) {
+      numbers[1] |= 1 << bit;
+      numbers.push(difference < 0 ? -2 * difference - 1 : 2 * difference);
+    }
+    told.push(difference);
+    if (Math.abs(off - state[TOLD + bit] * unit) > band) news = true;
   }
-  return out + String.fromCharCode(value);
+  if (!whole) {
+    let frame = le32(t.node) + code(state[KEY_SEQUENCE] & 255, count);
+    if (!news) frame += code(state[TOLD_NUMBER]);
+    for (let i = 0; i < (news ? numbers.length : 1); i++) {
+      let rest = numbers[i];
+      for (; rest > 127; rest = Math.floor(rest / 128)) frame += code((rest % 128) | 128);
+      frame += code(rest);
+    }
+    if (!news) return code(FRAME_REPEATS | frame.length) + frame;
+    if (frame.length <= LONGEST) {
+      for (let i = 0; i < DELTA_FIELDS; i++) state[TOLD + i] = told[i];
+      state[TOLD_NUMBER] = count;
+      return code(frame.length) + frame;
+    }
+  }
+  for (let i = 0; i < DELTA_STATE; i++) {
+    const type = i < fields.length ? fields[i][0] : "";
+    const value = type ? (t as unknown as Values)[fields[i].substr(1)] : 0;
+    const least = type === "b" ? -128 : 0;
+    state[i] = value < least ? least : value > limits[type] ? limits[type] : value;
+  }
+  return code(TELEMETRY_BYTES) + encodeTelemetry(t, crc32);
 }
 
-/** 0, -1, 1, -2, 2 ... as 0, 1, 2, 3, 4 ... */
-export function zigzag(value: number): number {
-  return value < 0 ? -2 * value - 1 : 2 * value;
-}
-
-export function unzigzag(value: number): number {
-  return value % 2 ? -(value + 1) / 2 : value / 2;
-}
-
-/** All LEB128 numbers from `at` to the end; null when the last one has no end, or one is too long. */
+/** All LEB128 numbers (7 bits a byte, lowest first) from `at` on; null when the last one has no end, or one is too long. */
 export function readNumbers(bytes: Bytes, at: number): number[] | null {
   "cold";
   const list: number[] = [];
@@ -91,76 +136,9 @@ export function readNumbers(bytes: Bytes, at: number): number[] | null {
   return unit === 1 ? list : null;
 }
 
-/** What a field is taken to be so many seconds after the key frame; counters go on as they went since the start. */
-function expected(base: Values, name: string, treatment: string, passed: number): number {
-  "cold";
-  const value = base[name];
-  const uptime = base.uptime;
-  return treatment[0] === "+" && uptime ? value + Math.round((value * passed) / uptime) : value;
-}
-
-/** The frame with which a node tells `t`, its first byte included; `state` remembers it. */
-export function encodeFrame(state: DeltaState, t: Telemetry, crc32: Crc32): Bytes {
-  "cold";
-  const base = state.key ? decodeTelemetry(state.key, crc32) : null;
-  const frame = base ? deltaFrame(state, base, t) : "";
-  if (frame) return frame;
-  state.key = encodeTelemetry(t, crc32);
-  state.body = "\0";
-  state.number = 0;
-  return String.fromCharCode(TELEMETRY_BYTES) + state.key;
-}
-
-/** A delta, or a frame that repeats the last one; "" when it takes a key frame. */
-function deltaFrame(state: DeltaState, key: Telemetry, t: Telemetry): Bytes {
-  "cold";
-  const base = key as unknown as Values;
-  const now = t as unknown as Values;
-  const count = (t.sequence - key.sequence) & 65535;
-  const passed = t.uptime - key.uptime;
-  if (!count || count > MOST_FRAMES || passed < 0) return "";
-  const fields = telemetryFields();
-  const treatments = telemetryDeltas();
-  const told = readNumbers(state.body, 0) as number[];
-  const toldMask = told[0];
-  let toldAt = 1;
-  let mask = 0;
-  let values = "";
-  // What is critical is told every time.
-  let news = t.alerts > 0 || t.memoryFree < MEMORY_MATTERS;
-  for (let i = DELTA_FIRST; i < fields.length; i++) {
-    const type = fields[i][0];
-    const name = fields[i].substr(1);
-    const value = fit(type, now[name]);
-    const bit = i - DELTA_FIRST;
-    if (bit >= DELTA_FIELDS) {
-      if (value !== base[name]) return "";
-      continue;
-    }
-    const parts = treatments[bit].split(":");
-    const band = +parts[0].substr(1);
-    if (parts[1] && (value === +parts[1]) !== (base[name] === +parts[1])) return "";
-    const start = expected(base, name, parts[0], passed);
-    const difference = Math.round((value - start) / (band || 1));
-    if (difference) {
-      mask |= 1 << bit;
-      values += leb128(zigzag(difference));
-    }
-    const was = (toldMask >> bit) & 1 ? unzigzag(told[toldAt++]) : 0;
-    if (was !== difference && Math.abs(value - fit(type, start + was * (band || 1))) > band) news = true;
-  }
-  const head = le32(t.node) + String.fromCharCode(key.sequence & 255, count);
-  const time = leb128(zigzag(passed - count * key.interval * INTERVAL_UNIT));
-  if (!news) {
-    const repeat = head + String.fromCharCode(state.number) + time;
-    return String.fromCharCode(FRAME_REPEATS | repeat.length) + repeat;
-  }
-  const body = leb128(mask) + values;
-  const frame = head + time + body;
-  if (frame.length > LONGEST) return "";
-  state.body = body;
-  state.number = count;
-  return String.fromCharCode(frame.length) + frame;
+/** 0, 1, 2, 3, 4 ... as 0, -1, 1, -2, 2 ... */
+export function unzigzag(value: number): number {
+  return value % 2 ? -(value + 1) / 2 : value / 2;
 }
 
 /**
@@ -172,6 +150,7 @@ export function applyDelta(key: Telemetry, numbers: number[], passed: number, co
   const base = key as unknown as Values;
   const fields = telemetryFields();
   const treatments = telemetryDeltas();
+  const limits: Values = { B: 255, b: 127, H: 65535, I: 4294967295 };
   const out: Values = {};
   const mask = numbers[0];
   let at = 1;
@@ -180,14 +159,17 @@ export function applyDelta(key: Telemetry, numbers: number[], passed: number, co
     const type = fields[i][0];
     const name = fields[i].substr(1);
     const bit = i - DELTA_FIRST;
-    out[name] = base[name];
-    if (bit < 0 || bit >= DELTA_FIELDS) continue;
-    const treatment = treatments[bit];
-    const difference = (mask >> bit) & 1 ? unzigzag(numbers[at++]) : 0;
-    const band = parseInt(treatment.substr(1), 10);
-    out[name] = fit(type, expected(base, name, treatment, passed) + difference * (band || 1));
+    let value = base[name];
+    if (bit >= 0 && bit < DELTA_FIELDS) {
+      const treatment = treatments[bit];
+      const least = type === "b" ? -128 : 0;
+      if (treatment[0] === "+" && key.uptime) value += Math.floor((value * passed) / key.uptime);
+      if ((mask >> bit) & 1) value += unzigzag(numbers[at++]) * (parseInt(treatment.substr(1), 10) || 1);
+      value = value < least ? least : value > limits[type] ? limits[type] : value;
+    }
+    out[name] = value;
   }
-  out.sequence = (base.sequence + count) & 65535;
-  out.uptime = base.uptime + passed;
+  out.sequence = (key.sequence + count) & 65535;
+  out.uptime = key.uptime + passed;
   return at === numbers.length ? (out as unknown as Telemetry) : null;
 }

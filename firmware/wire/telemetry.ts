@@ -73,14 +73,6 @@ export function telemetryDeltas(): string[] {
 /** CRC-32 (IEEE 802.3, as E.CRC32 and zlib's crc32) of a binary string; handed in because the engine has it natively. */
 export type Crc32 = (bytes: Bytes) => number;
 
-/** The nearest number that a field of a type holds. */
-export function fit(type: string, value: number): number {
-  "cold";
-  const least = type === "b" ? -128 : 0;
-  const most = type === "B" ? 255 : type === "b" ? 127 : type === "H" ? 65535 : 4294967295;
-  return value < least ? least : value > most ? most : value;
-}
-
 /** Numbers that do not fit are cut to the nearest that does. */
 export function encodeTelemetry(values: Telemetry, crc32: Crc32): Bytes {
   "cold";
@@ -92,14 +84,15 @@ export function encodeTelemetry(values: Telemetry, crc32: Crc32): Bytes {
   for (let i = 0; i < fields.length; i++) {
     const field = fields[i];
     const type = field[0];
-    const value = fit(type, (values as unknown as { [name: string]: number })[field.substr(1)]);
-    if (type === "H") {
-      view.setUint16(at, value, true);
+    const value = (values as unknown as { [name: string]: number })[field.substr(1)];
+    if (type === "B") bytes[at++] = value < 0 ? 0 : value > 255 ? 255 : value;
+    else if (type === "H") {
+      view.setUint16(at, value < 0 ? 0 : value > 65535 ? 65535 : value, true);
       at += 2;
     } else if (type === "I") {
-      view.setUint32(at, value, true);
+      view.setUint32(at, value < 0 ? 0 : value > 4294967295 ? 4294967295 : value, true);
       at += 4;
-    } else bytes[at++] = value;
+    } else view.setInt8(at++, value < -128 ? -128 : value > 127 ? 127 : value);
   }
   const code = String.fromCharCode;
   view.setUint32(at, crc32(code.apply(null, bytes as unknown as number[]).substr(0, at)), true);
