@@ -382,7 +382,10 @@ export function createTransfer(node: UpdateNode, s: Session, serving: boolean): 
     } else stage.write(chunkOffset(false, index), chunk);
     set.put(index, true);
     stats.chunks++;
-    if (payload && polled) repaired++;
+    if (payload && polled) {
+      repaired++;
+      stats.repaired++;
+    }
     if (set.count === set.size) {
       if (payload) payloadDone();
       else blobDone();

@@ -27,6 +27,8 @@ export type UpdateState =
 
 export interface ReceiverStats {
   chunks: number;
+  /** Of them, those that came only after they had been asked for again. */
+  repaired: number;
   duplicates: number;
   refused: number;
   /** NAKs and requests for an image that is not here */
