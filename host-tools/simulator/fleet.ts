@@ -5,6 +5,7 @@
 import { createNode, type EspalierNode, type Settings } from "../../firmware/node";
 import { receiveTelemetry } from "../../firmware/status/telemetry-receiver";
 import type { Telemetry } from "../../firmware/wire/telemetry";
+import type { SecuritySettings } from "../../firmware/ota/trust";
 import { CAN_AIRWAVE, IS_GATEWAY } from "../../firmware/wire/packages";
 import type { Board } from "../build/board";
 import { provision } from "../device/provision";
@@ -28,6 +29,10 @@ export interface FleetOptions {
   loader: string;
   code: string;
   image: Image;
+  /** What some nodes run instead, by number; `outsider`: without the site's keys. */
+  differing?: ReadonlyMap<number, { code: string; image: Image; outsider: boolean }>;
+  /** Keys of the site. */
+  security?: SecuritySettings;
   /** Seconds between telemetry frames. */
   telemetrySeconds?: number;
   /** Each console line of a board. */
@@ -100,7 +105,10 @@ export class Fleet {
         mesh: { meshName: MESH_NAME, password: "espalier-sim", port: PORT, channel: 1, root: number === 0 },
       };
       if (options.telemetrySeconds !== undefined) settings.telemetrySeconds = options.telemetrySeconds;
-      const { board, loader, code, image } = options;
+      const { board, loader } = options;
+      const other = options.differing?.get(number);
+      const { code, image } = other ?? options;
+      if (!other?.outsider) Object.assign(settings, options.security);
       const place = world.addNode({ mac: macOf(number), x, y, limits: virtual.limits });
       const chip = new Chip({
         clock: world.events,
@@ -126,6 +134,7 @@ export class Fleet {
       engine,
       settings: {
         role: "gateway",
+        meshKey: options.security?.meshKey,
         mesh: {
           meshName: MESH_NAME,
           password: "espalier-sim",
@@ -142,6 +151,7 @@ export class Fleet {
       trial: false,
       starts: 0,
       installs: false,
+      controlStart: options.security?.meshKey ? 1 : 0,
       telemetry: receiveTelemetry((frame) => options.onTelemetry?.(frame)),
     });
   }
