@@ -226,7 +226,8 @@ export function createReceiver(
       }
       offered = o;
       t.turnTo(o.from);
-      if (t.session.forMe || !identity.installs || !meant(pkg, me) || !mine(o)) return report();
+      const taken = t.session.forMe || o.id === failedId || identity.trial || !identity.installs;
+      if (taken || !meant(pkg, me) || !mine(o)) return report();
       // Passed on until now, and meant for this node from now on: what the stage holds is gone on with.
       end();
     }
