@@ -5,6 +5,8 @@
 import { createNode, type EspalierNode, type Settings } from "../../firmware/node";
 import { receiveTelemetry } from "../../firmware/status/telemetry-receiver";
 import type { Telemetry } from "../../firmware/wire/telemetry";
+import { PAGE } from "../../firmware/engine/engine";
+import { AREA_FILE, SLOT_MANIFEST, SLOT_MANIFEST_BYTES } from "../../firmware/ota/layout";
 import type { SecuritySettings } from "../../firmware/ota/trust";
 import { CAN_AIRWAVE, IS_GATEWAY } from "../../firmware/wire/packages";
 import type { Board } from "../build/board";
@@ -75,6 +77,18 @@ export function chipBoard(board: Board): ChipBoard {
       accessPointBesideStation: board.radio.accessPoint.besideStation,
     },
   };
+}
+
+/** Version of the image that a board runs, out of its own flash; "" for one that is off or runs none. */
+export function runningVersion({ chip }: FleetNode, board: Board): string {
+  if (!chip.on) return "";
+  const slot = chip.evaluate("global.espalierBoot?global.espalierBoot.slot:''");
+  const region = board.regions[String(slot)];
+  if (!region) return "";
+  const read = (at: number, length: number): string =>
+    String(chip.evaluate(`require("Storage").read("${AREA_FILE}",${region[0] * PAGE + at},${length})`));
+  const length = Buffer.from(read(SLOT_MANIFEST_BYTES, 4), "latin1").readUInt32LE();
+  return (JSON.parse(read(SLOT_MANIFEST, length)) as { version: string }).version;
 }
 
 /** Station MAC of node `number`; the access point's is one more, and its last four bytes are the node's id. */

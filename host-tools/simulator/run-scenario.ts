@@ -13,6 +13,7 @@ import { meanLoss } from "./loss";
 import type { Scenario } from "./scenario";
 import { judgeRollout, type ScenarioRollout, startScenarioRollout } from "./scenario-rollout";
 import { createScenarioFleet, lossModel } from "./scenario-fleet";
+import { runningVersion } from "./fleet";
 
 export interface NodeResult {
   number: number;
@@ -259,6 +260,11 @@ export async function runScenario(scenario: Scenario, watcher: ScenarioWatcher =
     failures: [],
   };
   result.failures = judge(scenario, result);
+  for (const [number, version] of Object.entries(scenario.expect.runs ?? {})) {
+    const found = runningVersion(fleet.nodes[Number(number)]!, board);
+    if (found !== version)
+      result.failures.push(`runs: node ${number} should run ${version}, it runs ${found || "nothing"}`);
+  }
   fleet.stop();
   return result;
 }

@@ -110,6 +110,8 @@ export const scenarioSchema = z.strictObject({
       updated: z.number().int().min(0).optional(),
       /** Nodes that run the version they started with at the end. */
       unchanged: z.number().int().min(0).optional(),
+      /** What boards run at the end, by number: read off the board, whoever hears its telemetry. */
+      runs: z.record(z.string().regex(/^\d+$/), version).optional(),
       /** Seconds until every node that is on is part of the mesh. */
       formedWithin: seconds.optional(),
       /** Seconds from the push to the last node running. */
