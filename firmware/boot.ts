@@ -117,7 +117,9 @@ const COMPACT_BYTES = 32768;
     const head = area(from, SLOT_MANIFEST);
     const bytes = u32(head, SLOT_CODE_BYTES);
     const text = u32(head, SLOT_MANIFEST_BYTES);
-    if (head.substr(0, 4) !== SLOT_MAGIC || head[SLOT_VERIFIED] !== MARK || head[SLOT_BAD] === MARK) return null;
+    if (head.substr(0, 4) !== SLOT_MAGIC || head[SLOT_VERIFIED] !== MARK) return null;
+    // Nothing may take the last resort away.
+    if (head[SLOT_BAD] === MARK && name !== "recovery") return null;
     if (text > page - SLOT_MANIFEST || bytes > (pages[name][1] - 1) * page) return null;
     const trial = head[SLOT_CONFIRMED] !== MARK;
     let tries = 0;
