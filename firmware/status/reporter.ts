@@ -114,6 +114,8 @@ export function createReporter(parts: ReporterParts): Reporter {
 
   mesh.onPackage(PACKAGE_STATUS_QUERY, function (p: Package) {
     const now = engine.now();
+    // A computer is asked for nothing: it is no node to watch.
+    if (!parts.identity.installs) return;
     if (p.k === 1) {
       if (now - keyAt < KEY_AGAIN_MS) return;
       keyAt = now;

@@ -25,6 +25,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => (require("./demo") as typeof import("./demo")).demo,
   },
   {
+    name: "status",
+    summary: "how the nodes of a mesh are doing",
+    load: () => (require("./status") as typeof import("./status")).status,
+  },
+  {
     name: "flash",
     summary: "put Espruino, firmware and settings on boards over USB",
     load: () => (require("./flash") as typeof import("./flash")).flash,
