@@ -23,6 +23,8 @@ export interface MeshStats {
   rx: number;
   tx: number;
   forwarded: number;
+  /** bytes of all links, in both directions */
+  bytes: number;
   /** packages without a route, or from a peer that has not introduced itself */
   dropped: number;
   /** packages that a full send queue threw away */
@@ -81,7 +83,7 @@ export class Link implements SocketHandler {
   /** Our last time request, -1 when none counts, and how many were fruitless. */
   asked: number;
   retries: number;
-  /** Milliseconds that our last time request and its answer were under way, -1 before the first. */
+  /** ms there and back, at the last answer to a time request; -1 before it. */
   roundTrip: number;
   /** What HELLO said: firmware version, and capability bits, -1 before it (a C++ node never says). */
   version: string;
@@ -125,6 +127,7 @@ export class Link implements SocketHandler {
 
   data(bytes: Bytes): void {
     const owner = this.owner;
+    owner.stats.bytes += bytes.length;
     let start = 0;
     let end = bytes.indexOf("\0");
     while (end >= 0) {
@@ -211,6 +214,7 @@ export class Link implements SocketHandler {
       this.rest = piece.substr(room);
       if (this.rest) piece = piece.substr(0, room);
       this.flying += piece.length;
+      this.owner.stats.bytes += piece.length;
       this.socket.write(piece);
     }
   }

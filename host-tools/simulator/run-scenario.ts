@@ -5,11 +5,13 @@ import { loadBoard } from "../build/board";
 import { assemble, blobChunks, type Image } from "../build/image";
 import { chooseEncoding } from "../build/choose-encoding";
 import { paceFor, sendersIn } from "../gateway/distribution";
+import type { RolloutView } from "../gateway/fleet-view";
 import { type NodeProgress, type Push, startPush } from "../gateway/push";
 import { type Build, buildFor } from "./firmware-builds";
 import { meanLoss } from "./loss";
 import type { Scenario } from "./scenario";
 import type { FleetNode } from "./fleet";
+import { judgeRollout, type ScenarioRollout, startScenarioRollout } from "./scenario-rollout";
 import { createScenarioFleet, lossModel } from "./scenario-fleet";
 
 export interface NodeResult {
@@ -72,6 +74,8 @@ export interface ScenarioResult {
   longestFormingSlice: Slice;
   faults: string[];
   list: NodeResult[];
+  /** How the update went wave by wave; null when it had no waves. */
+  rollout: RolloutView | null;
   /** Expectations that did not hold, in words. */
   failures: string[];
 }
@@ -107,7 +111,9 @@ export async function runScenario(scenario: Scenario, watcher: ScenarioWatcher =
   const common = { app: scenario.app, board: scenario.board };
   const telemetry = new Map<number, Telemetry>();
   let push: Push | null = null;
+  let rollout: ScenarioRollout | null = null;
   const { fleet, lastEvent } = await createScenarioFleet(scenario, {
+    telemetrySeconds: scenario.telemetry,
     onPrint: (node, line) => watcher.print?.(node, line),
     onEvent: watcher.event && ((node, milliseconds, label) => watcher.event?.(node, milliseconds, label)),
     onTelemetry(frame) {
@@ -122,6 +128,10 @@ export async function runScenario(scenario: Scenario, watcher: ScenarioWatcher =
     if (payload === undefined) return;
     if (frame.kind === "tcp" ? payload.includes('"type":716') : payload.charCodeAt(0) === 67) transmissions++;
   });
+
+  for (const event of scenario.events) {
+    if (event.rollout ?? event.rolloutRestart) world.events.at(event.at * 1000, () => rollout?.happen(event));
+  }
 
   let formed = -1;
   let longestFormingSlice: Slice = longestSlice(fleet.nodes);
@@ -145,6 +155,7 @@ export async function runScenario(scenario: Scenario, watcher: ScenarioWatcher =
     hops = Math.max(0, ...hopsOf.values());
     const request = {
       ...common,
+      ...(update.app === undefined ? {} : { app: update.app }),
       version: update.version,
       chunkBytes: update.chunkBytes,
       size: update.size,
@@ -172,6 +183,10 @@ export async function runScenario(scenario: Scenario, watcher: ScenarioWatcher =
     pushed = fleet.seconds();
     lowerBound = (image.chunks.length + blobChunks(image)) * senders;
     transmissions = 0;
+    if (update.rollout) {
+      push = rollout = startScenarioRollout(fleet, scenario, image, telemetry, () => void (pushDone = true));
+      return;
+    }
     push = startPush(
       fleet.gateway,
       image,
@@ -251,6 +266,7 @@ export async function runScenario(scenario: Scenario, watcher: ScenarioWatcher =
     longestFormingSlice,
     faults: fleet.nodes.flatMap(({ number, chip }) => chip.faults.map((fault) => `node ${number}: ${fault}`)),
     list,
+    rollout: (rollout as ScenarioRollout | null)?.view() ?? null,
     failures: [],
   };
   result.failures = judge(scenario, result);
@@ -308,6 +324,7 @@ export function judge(scenario: Scenario, result: ScenarioResult): string[] {
   if (expect.hopsAtLeast !== undefined) {
     check(result.hops >= expect.hopsAtLeast, `hopsAtLeast: expected ${expect.hopsAtLeast}, there are ${result.hops}`);
   }
+  if (expect.rollout) failures.push(...judgeRollout(expect.rollout, result.rollout));
   if (expect.error !== undefined) {
     const errors = result.list.filter(({ state }) => state === "failed").map(({ error }) => error);
     check(
