@@ -24,7 +24,7 @@ test("the boards of the project", () => {
   for (const name of boardNames()) {
     const board = loadBoard(name);
     expect(board.storage).toMatchObject({ address: 0x320000, bytes: 917504, page: 4096 });
-    expect(board.regions).toMatchObject({ state: [0, 1], slot0: [1, 25], slot1: [26, 25], stage: [51, 28] });
+    expect(board.regions).toMatchObject({ state: [0, 1], slot0: [1, 51], slot1: [52, 51], stage: [103, 54] });
   }
   expect(loadBoard("esp32-c3-devkitm").radio.accessPoint.besideStation).toBe(false);
 });
@@ -71,7 +71,7 @@ test.each<[string[], (board: Json) => void]>([
   [["flash.partitions.2"], (board) => (board.flash.partitions[1].bytes = 99999)],
   [["regions.slot1"], (board) => (board.regions.slot1[0] = 27)],
   [["regions"], (board) => (board.regions.recovery[1] = 200)],
-  [["regions.slot0", "regions.slot1"], (board) => (board.bundle.bytes = 200000)],
+  [["regions.slot0", "regions.slot1"], (board) => (board.bundle.bytes = 400000)],
   [["memory.restFraction"], (board) => (board.memory.restFraction = 0.9)],
 ])("a wrong board names %j", (paths, change) => {
   expect(issuesOf(change).slice(0, paths.length)).toEqual(paths);

@@ -85,7 +85,7 @@ describe.each(["esp32-devkitc", "esp32-c3-devkitm"])("%s", (name) => {
 
 test("a bundle that does not fit its slot is refused", () => {
   const board = loadBoard("esp32-devkitc");
-  const code = "x".repeat(25 * PAGE);
+  const code = "x".repeat(51 * PAGE);
   const image = makeImage({ ...IMAGE.manifest, code, encoding: "raw" });
   const settings = { role: "node", mesh: { meshName: "m", password: "", port: 5555, channel: 1 } };
   expect(() => provision({ board, loader: "", settings, code, image })).toThrow(RangeError);

@@ -125,7 +125,7 @@ describeEngine("the bundle of a node", () => {
     };
     const engine: NodeEngine = createNodeEngine({
       directory,
-      regions: { stage: 28, slot: 25 },
+      regions: { stage: 54, slot: 51 },
       settings,
       address: "127.0.0.1",
       log: () => {},

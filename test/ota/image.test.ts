@@ -9,7 +9,7 @@ import { codecs, imageOf, sampleCode, withManifest } from "./support/update-mesh
 
 const engine = codecs as Engine;
 const SLOT = 24 * 4096;
-const STAGE = 25 * 4096;
+const STAGE = 51 * 4096;
 const CODE = sampleCode(9000);
 const IMAGE = imageOf(CODE, "deflate");
 const blobOf = (text: string): string => String.fromCharCode(text.length & 255, text.length >> 8) + text;
