@@ -195,6 +195,8 @@ export class FakeRollout implements Rollout {
       total: 0,
       repaired: 0,
       error: "",
+      health: "",
+      wave: 0,
       versionBefore: "1.0.0",
       version: "1.0.0",
       seconds: -1,
@@ -269,5 +271,17 @@ export class FakeRollout implements Rollout {
   onChange(listener: (view: RolloutView) => void): () => void {
     this.listeners.add(listener);
     return () => void this.listeners.delete(listener);
+  }
+  onEvent(): () => void {
+    return () => {};
+  }
+  alerts(): AlertView[] {
+    return [];
+  }
+  onAlert(): () => void {
+    return () => {};
+  }
+  close(): void {
+    this.listeners.clear();
   }
 }

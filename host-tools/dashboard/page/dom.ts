@@ -95,7 +95,10 @@ function patchElement(element: Element, before: VNode, after: VNode): void {
   }
   patchChildren(element, before.children, after.children, inside);
   for (const [name, value] of Object.entries(after.props)) setProp(element, name, value, before.props[name]);
-  after.props.hook?.update?.(element as HTMLElement);
+  const hook = after.props.hook;
+  if (!hook) before.props.hook?.unmount?.(element as HTMLElement);
+  else if (before.props.hook) hook.update?.(element as HTMLElement);
+  else hook.mount?.(element as HTMLElement);
 }
 
 function patchChildren(parent: Element, before: (VNode | string)[], after: (VNode | string)[], svg: boolean): void {

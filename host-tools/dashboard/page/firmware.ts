@@ -220,6 +220,7 @@ const STATE_WORDS: Record<RolloutState, string> = {
   running: "running",
   paused: "paused",
   "waiting-approval": "waiting for approval",
+  aborting: "aborting",
   "rolling-back": "rolling back",
   done: "done",
   aborted: "aborted",
@@ -267,7 +268,7 @@ function actions(rollout: RolloutView): Child[] {
     { class: "button" },
   );
   const retry = button(`Retry ${count(failed, "failed node")}`, () => call("retry"), { class: "button" });
-  const running = now === "running" || now === "rolling-back";
+  const running = now === "running" || now === "rolling-back" || now === "aborting";
   return [
     now === "preview" && start,
     now === "running" && button("Pause", () => call("pause")),
@@ -276,7 +277,7 @@ function actions(rollout: RolloutView): Child[] {
       button([icon("check"), "Approve next wave"], () => call("approve"), { class: "button primary" }),
     failed > 0 && !running && now !== "preview" && retry,
     !running && now !== "preview" && rollout.nodes.some(({ state: s }) => s === "running") && rollback,
-    !["done", "aborted", "failed"].includes(now) && abort,
+    !["done", "aborting", "aborted", "failed"].includes(now) && abort,
   ];
 }
 
@@ -341,6 +342,7 @@ function nodeRow(row: RolloutNode): VNode {
         row.state || UNKNOWN,
       ),
       row.error && h("span", { class: "small error-text" }, ` ${row.error}`),
+      row.health && h("span", { class: "small error-text block" }, row.health),
     ),
     h(
       "td",

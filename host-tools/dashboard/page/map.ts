@@ -332,7 +332,7 @@ function measure(element: HTMLElement): void {
   changed();
 }
 
-let observer: ResizeObserver | null = null;
+const observers = new WeakMap<HTMLElement, ResizeObserver>();
 
 export function mapPanel(): VNode {
   const nodes = [...state.nodes.values()];
@@ -398,14 +398,16 @@ export function mapPanel(): VNode {
     h(
       "div",
       {
+        key: "map",
         class: `map${nodes.length > 40 ? " tall" : ""}`,
         hook: {
           mount(element) {
-            observer = new ResizeObserver(() => measure(element));
+            const observer = new ResizeObserver(() => measure(element));
             observer.observe(element);
+            observers.set(element, observer);
             element.addEventListener("wheel", wheel, { passive: false });
           },
-          unmount: () => observer?.disconnect(),
+          unmount: (element) => observers.get(element)?.disconnect(),
         },
       },
       h(
