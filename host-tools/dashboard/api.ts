@@ -9,7 +9,7 @@ export const API = "/api/v1";
 export const LIVE = `${API}/live`;
 /** Most bytes of a request's body, and of a message from a browser. */
 export const MAX_BODY = 4096;
-export const MAX_MESSAGE = 1024;
+export const MAX_MESSAGE = 125;
 
 export interface ApiInfo {
   /** Who serves: a computer has more history and can start rollouts. */
