@@ -25,6 +25,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => (require("./demo") as typeof import("./demo")).demo,
   },
   {
+    name: "dashboard",
+    summary: "a page that shows the mesh live: map, history, alerts, updates",
+    load: () => (require("./dashboard") as typeof import("./dashboard")).dashboard,
+  },
+  {
     name: "flash",
     summary: "put Espruino, firmware and settings on boards over USB",
     load: () => (require("./flash") as typeof import("./flash")).flash,

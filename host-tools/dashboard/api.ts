@@ -47,7 +47,6 @@ export const HISTORY_FIELDS = [
   "received",
   "sent",
   "dropped",
-  "load",
   "uptime",
   "hops",
   "temperature",

@@ -132,11 +132,18 @@ export function openHistory(options: HistoryOptions): HistoryStore {
     writeAll(waiting.splice(0));
   }
 
+  function lastMean(): number {
+    return (db.prepare("SELECT max(at) AS at FROM mean").get() as { at: number | null }).at ?? -SPAN;
+  }
+
+  function firstMean(node: number): number {
+    return (db.prepare("SELECT min(at) AS at FROM mean WHERE node = ?").get(node) as { at: number | null }).at ?? now();
+  }
+
   /** Means of all spans that ended since the last time; a span is complete when a later one has begun. */
   function average(): void {
     const end = Math.floor(now() / SPAN) * SPAN;
-    const last = (db.prepare("SELECT max(at) AS at FROM mean").get() as { at: number | null }).at;
-    const from = last === null ? 0 : last + SPAN;
+    const from = lastMean() + SPAN;
     if (from >= end) return;
     db.prepare(
       `INSERT OR REPLACE INTO mean (node, at, ${NAMES})
@@ -169,19 +176,29 @@ export function openHistory(options: HistoryOptions): HistoryStore {
     read(node, from, to, points) {
       flush();
       const old = from < now() - full - SPAN;
-      const table = old ? "mean" : "sample";
-      const counted = db
-        .prepare(`SELECT count(*) AS n FROM ${table} WHERE node = ? AND at >= ? AND at <= ?`)
-        .get(node, from, to) as { n: number };
       const base = old ? SPAN : 0;
-      const span = counted.n > points ? Math.max(base, Math.ceil((to - from + 1) / points)) : 0;
+      const counted = old
+        ? Math.ceil((to - Math.max(from, firstMean(node))) / SPAN)
+        : (
+            db
+              .prepare("SELECT count(*) AS n FROM sample WHERE node = ? AND at >= ? AND at <= ?")
+              .get(node, from, to) as {
+              n: number;
+            }
+          ).n;
+      const span = counted > points ? Math.max(base, Math.ceil((to - from + 1) / points)) : 0;
+      // What was not averaged yet follows the means.
+      const late = Math.max(from, lastMean() + SPAN);
+      const found = old
+        ? [...rows("mean", node, from, to, span), ...rows("sample", node, late, to, span || SPAN)]
+        : rows("sample", node, from, to, span);
       return {
         node,
         from,
         to,
         resolution: Math.round((span || base) / 1000),
         fields: [...HISTORY_FIELDS],
-        points: rows(table, node, from, to, span),
+        points: found,
       };
     },
     events(limit) {

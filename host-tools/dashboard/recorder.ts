@@ -41,7 +41,6 @@ export function createRecorder(history: HistoryStore, now: () => number): Record
           received: rate(before?.frame.received, frame.received, span),
           sent: rate(before?.frame.sent, frame.sent, span),
           dropped: rate16(before?.frame.dropped, frame.dropped, span),
-          load: known(frame.load, 255),
           uptime: frame.uptime,
           hops: known(frame.hops, 255),
           temperature: known(frame.temperature, -128),

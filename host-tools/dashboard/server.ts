@@ -1,4 +1,5 @@
 /** The dashboard of a computer: the page, REST and WebSocket in front of a collector, a history and rollouts. */
+import type { Socket } from "node:net";
 import * as os from "node:os";
 import websocket from "@fastify/websocket";
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
@@ -204,6 +205,11 @@ export async function startDashboard(options: DashboardOptions): Promise<Dashboa
   }, FLUSH_MS);
 
   const app = fastify({ bodyLimit: MAX_BODY, forceCloseConnections: true, requestTimeout: 10_000, logger: false });
+  const sockets = new Set<Socket>();
+  app.server.on("connection", (socket: Socket) => {
+    sockets.add(socket);
+    socket.on("close", () => sockets.delete(socket));
+  });
   const names = [os.hostname().toLowerCase(), ...(options.host && /[a-z]/i.test(options.host) ? [options.host] : [])];
   const port = options.port;
 
@@ -245,7 +251,7 @@ export async function startDashboard(options: DashboardOptions): Promise<Dashboa
   });
   app.setNotFoundHandler((_request, reply) => fail(reply, 404, "NOT_FOUND", "there is nothing here"));
 
-  await app.register(websocket, { options: { maxPayload: MAX_MESSAGE, clientTracking: false } });
+  await app.register(websocket, { options: { maxPayload: MAX_MESSAGE } });
   routes(app);
   app.get(LIVE, { websocket: true }, (socket) => void live.add(socket));
 
@@ -331,7 +337,10 @@ export async function startDashboard(options: DashboardOptions): Promise<Dashboa
       clearInterval(tending);
       for (const end of ends) end();
       live.close();
-      await app.close();
+      const closed = app.close();
+      // A peer that does not end its side would keep the server.
+      for (const socket of sockets) socket.destroy();
+      await closed;
       history.flush();
     },
   };

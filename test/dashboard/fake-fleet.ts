@@ -75,7 +75,7 @@ export class FakeFleet implements Collector {
       uptime: (before?.uptime ?? 3600) + 30,
       memoryFree: wander(before?.memoryFree ?? 2100 + this.random() * 300, 80, 500, 2600),
       memoryTotal: 4000,
-      load: wander(before?.load ?? 8, 4, 1, 90),
+      interval: 6,
       rssi: view.parent ? wander(before?.rssi ?? -50 - this.random() * 30, 4, -92, -38) : 0,
       parent: view.parent,
       hops: view.hops,

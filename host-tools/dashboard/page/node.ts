@@ -168,7 +168,6 @@ function metrics(node: NodeView): VNode {
     ),
     metric("Packages received", rate(last?.received), sparks, (s) => s.received, 4),
     metric("Packages sent", rate(last?.sent), sparks, (s) => s.sent, 4),
-    metric("Interpreter load", t.load === 255 ? UNKNOWN : `${number(t.load)} %`, sparks, (s) => s.load, 10),
     metric(
       "Uptime",
       [
@@ -221,7 +220,6 @@ const GRAPHS: Graph[] = [
     ],
     floor: 0,
   },
-  { title: "Interpreter load (percent)", fields: [{ field: "load", label: "Load", unit: "%" }], floor: 0 },
 ];
 
 function graphs(drawn: Drawn): (VNode | null)[] {

@@ -13,7 +13,6 @@ export interface Spark {
   latency: number;
   received: number;
   sent: number;
-  load: number;
 }
 
 const SPARKS = 60;
@@ -105,7 +104,6 @@ function addSpark(view: NodeView): void {
     latency: t.latency === 65535 ? NaN : t.latency,
     received: rate(t.received, before?.received),
     sent: rate(t.sent, before?.sent),
-    load: t.load === 255 ? NaN : t.load,
   });
   if (list.length > SPARKS) list.shift();
   state.sparks.set(view.id, list);
@@ -114,14 +112,13 @@ function addSpark(view: NodeView): void {
 /** Puts what history knows in front of what came live. */
 export function seedSparks(history: History): void {
   const column = (name: string): number => history.fields.indexOf(name as never) + 1;
-  const [memory, rssi, loss, latency, received, sent, load] = [
+  const [memory, rssi, loss, latency, received, sent] = [
     "memoryFree",
     "rssi",
     "loss",
     "latency",
     "received",
     "sent",
-    "load",
   ].map(column) as [number, number, number, number, number, number, number];
   const live = state.sparks.get(history.node) ?? [];
   const first = live[0]?.at ?? Infinity;
@@ -136,7 +133,6 @@ export function seedSparks(history: History): void {
       latency: value(point, latency),
       received: value(point, received),
       sent: value(point, sent),
-      load: value(point, load),
     }));
   state.sparks.set(history.node, [...old, ...live].slice(-SPARKS));
 }
