@@ -3,7 +3,7 @@ import { type BootInfo, createEspruinoEngine } from "./engine/espruino";
 import { createNode, type EspalierNode, type Settings } from "./node";
 import type { Mesh } from "./mesh/mesh";
 import { createSerialLink } from "./mesh/serial-link";
-import { CAN_AIRWAVE, CAN_DEFLATE, CAN_HEATSHRINK } from "./wire/packages";
+import { CAN_AIRWAVE, CAN_DEFLATE, CAN_DELTA, CAN_HEATSHRINK, CAN_REPAIR } from "./wire/packages";
 
 /** Set by the build. */
 declare const ESPALIER_VERSION: string;
@@ -16,7 +16,7 @@ export const node: EspalierNode = createNode({
   engine: engine,
   settings: JSON.parse(engine.settings()) as Settings,
   version: ESPALIER_VERSION,
-  capabilities: CAN_AIRWAVE | CAN_DEFLATE | CAN_HEATSHRINK,
+  capabilities: CAN_AIRWAVE | CAN_DEFLATE | CAN_HEATSHRINK | CAN_DELTA | CAN_REPAIR,
   stage: engine.region("stage")!,
   running: engine.region(boot.slot)!,
   spare: engine.region(boot.slot === "slot0" ? "slot1" : "slot0")!,

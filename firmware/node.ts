@@ -3,19 +3,25 @@ import type { Engine, Region } from "./engine/engine";
 import { type Airwave, createAirwave } from "./mesh/airwave";
 import { createMesh, type Mesh, type MeshConfig } from "./mesh/mesh";
 import { MARK, SLOT_CONFIRMED } from "./ota/layout";
-import { createReceiver, type Identity, type Receiver } from "./ota/receiver";
-import { createSender, type Sender } from "./ota/sender";
+import { createReceiver, type Receiver } from "./ota/receiver";
 import { readSlot } from "./ota/slots";
+import type { Identity } from "./ota/update-node";
 import { createSampler } from "./status/sampler";
 import { createStream, type Stream } from "./status/stream";
-import { encodeTelemetry, type Telemetry } from "./wire/telemetry";
+import { encodeTelemetry, INTERVAL_UNIT, type Telemetry } from "./wire/telemetry";
 
 /** An image on trial confirms itself after so long in the mesh, or is started again, which counts against it. */
 const CONFIRM_MS = 30000;
 const TRIAL_LIMIT_MS = 300000;
-const TELEMETRY_MS = 60000;
+/** Twelve times five seconds. */
+const TELEMETRY_UNITS = 12;
 /** The first frame goes out when the mesh stands, or is dropped for want of a root after so many tries. */
 const FIRST_FRAME_TRIES = 60;
+
+/** When a node first asks its neighbours for a newer image, and how often it does so again. */
+const QUERY_FIRST_MS = 30000;
+const QUERY_SPREAD_MS = 15000;
+const QUERY_MS = 1800000;
 
 const FLAG_FIRST = 1;
 const FLAG_TRIAL = 8;
@@ -24,7 +30,7 @@ const FLAG_TRIAL = 8;
 export interface Settings {
   mesh: MeshConfig;
   role: string;
-  /** seconds between telemetry key frames, 10..3600 */
+  /** seconds between telemetry frames, 10..1200 in steps of five; 60 unless given */
   telemetrySeconds?: number;
 }
 
@@ -53,7 +59,6 @@ export interface EspalierNode {
   readonly engine: Engine;
   readonly mesh: Mesh;
   readonly airwave: Airwave;
-  readonly sender: Sender;
   readonly receiver: Receiver;
   readonly stream: Stream;
   /** Runs `handler` once the node has started. */
@@ -61,6 +66,16 @@ export interface EspalierNode {
   after(milliseconds: number, run: () => void): number;
   every(milliseconds: number, run: () => void): number;
   start(): void;
+}
+
+/** `resultHash` of a slot's manifest, "" when there is none to read. */
+function resultHash(manifest: string): string {
+  "cold";
+  try {
+    return JSON.parse(manifest).resultHash || "";
+  } catch (error) {
+    return "";
+  }
 }
 
 export function createNode(parts: NodeParts): EspalierNode {
@@ -72,23 +87,28 @@ export function createNode(parts: NodeParts): EspalierNode {
     role: settings.role,
     version: parts.version,
     image: running && running.verified ? running.id : "",
+    hash: running ? resultHash(running.manifest) : "",
     installs: parts.installs,
     trial: parts.trial,
   };
   settings.mesh.hello = { v: parts.version, c: parts.capabilities };
   const mesh = createMesh(engine, settings.mesh);
   const airwave = createAirwave(engine, mesh);
-  const sender = createSender(engine, mesh, airwave, parts.stage);
   const receiver = createReceiver(
-    engine,
-    mesh,
-    airwave,
-    sender,
-    parts,
-    identity,
+    {
+      engine: engine,
+      mesh: mesh,
+      airwave: airwave,
+      stage: parts.stage,
+      running: parts.running,
+      spare: parts.spare,
+      identity: identity,
+    },
     parts.updateChanged || function () {},
   );
   const stream = createStream(engine, mesh, airwave, parts.telemetry);
+  const units = Math.round((settings.telemetrySeconds || 0) / INTERVAL_UNIT) || TELEMETRY_UNITS;
+  const interval = units * INTERVAL_UNIT * 1000;
   const sample = createSampler({
     engine: engine,
     mesh: mesh,
@@ -96,12 +116,13 @@ export function createNode(parts: NodeParts): EspalierNode {
     receiver: receiver,
     identity: identity,
     starts: parts.starts,
+    interval: units,
   });
   const ready: (() => void)[] = [];
-  const interval = (settings.telemetrySeconds || 0) * 1000 || TELEMETRY_MS;
   let trial = parts.trial;
   let connectedSince = -1;
   let tries = 0;
+  let asked = false;
 
   function sendTelemetry(flags: number): void {
     "cold";
@@ -120,6 +141,16 @@ export function createNode(parts: NodeParts): EspalierNode {
         });
       });
     } else engine.after(1000, firstTelemetry);
+  }
+
+  /** Neighbours first; all nodes when none of them had an answer. */
+  function askPeers(): void {
+    "cold";
+    const state = receiver.state();
+    const idle = state === "idle" || state === "failed";
+    if (idle && mesh.neighbours().length) receiver.query(asked);
+    asked = idle && !asked;
+    engine.after(asked ? QUERY_SPREAD_MS : QUERY_MS, askPeers);
   }
 
   /** On trial: confirmed by a stretch of time in the mesh; started again when that does not come. */
@@ -147,7 +178,6 @@ export function createNode(parts: NodeParts): EspalierNode {
     engine: engine,
     mesh: mesh,
     airwave: airwave,
-    sender: sender,
     receiver: receiver,
     stream: stream,
     onReady: function (handler: () => void) {
@@ -162,6 +192,7 @@ export function createNode(parts: NodeParts): EspalierNode {
       if (parts.installs) {
         engine.after(2000, firstTelemetry);
         judge();
+        engine.after(QUERY_FIRST_MS + (engine.random() % QUERY_SPREAD_MS), askPeers);
       }
       for (let i = 0; i < ready.length; i++) ready[i]();
     },

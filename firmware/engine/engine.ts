@@ -134,6 +134,8 @@ export interface Engine {
   /** Stops a timer; 0 and handles that have fired are ignored. */
   cancel(timer: Timer): void;
   sha256(data: Bytes | Uint8Array): ArrayBuffer;
+  /** SHA-256 of `data` as 32 bytes. */
+  digest(data: Bytes): Bytes;
   /** CRC-32 as in zlib, 0..2^32-1. */
   crc32(bytes: Bytes): number;
   /** Decodes a heatshrink stream (window 8, lookahead 6); null when it cannot. */

@@ -129,8 +129,10 @@ export function createEspruinoEngine(boot: BootInfo): Engine {
       // Espruino throws on undefined and keeps one namespace for both kinds of timer.
       if (timer) clearTimeout(timer);
     },
-    sha256: function (data: Bytes | Uint8Array) {
-      return crypto.SHA256(data);
+    sha256: crypto.SHA256,
+    digest: function (data: Bytes) {
+      "cold";
+      return E.toString(new Uint8Array(crypto.SHA256(data))) as Bytes;
     },
     crc32: function (bytes: Bytes) {
       "cold";

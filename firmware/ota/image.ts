@@ -7,11 +7,11 @@
  */
 import type { Bytes, Engine } from "../engine/engine";
 import { PAGE } from "../engine/engine";
-import { bytesOf, hex, u16, unhex } from "../wire/bytes";
+import { hex, u16, unhex } from "../wire/bytes";
 import { SLOT_MANIFEST } from "./layout";
 
 /** Payload encodings that a node can decode. */
-export type Encoding = "raw" | "deflate" | "heatshrink";
+export type Encoding = "raw" | "deflate" | "heatshrink" | "delta";
 
 export interface Manifest {
   product: string;
@@ -34,6 +34,9 @@ export interface Manifest {
   resultHash: string;
   /** Base64 of the first eight bytes of each chunk's SHA-256, one after another. */
   chunkHashes: string;
+  /** For a delta: `treeHash` of the bundle that it changes, 64 hex digits, and that bundle's bytes. */
+  base?: string;
+  baseBytes?: number;
   /** What changed, for people. */
   notes?: string;
 }
@@ -63,18 +66,18 @@ export function treeHash(engine: Engine, length: number, read: (offset: number, 
 
 export function leafHash(engine: Engine, piece: Bytes): Bytes {
   "cold";
-  return bytesOf(engine.sha256(piece));
+  return engine.digest(piece);
 }
 
 export function rootHash(engine: Engine, leaves: Bytes): string {
   "cold";
-  return hex(bytesOf(engine.sha256(leaves)));
+  return hex(engine.digest(leaves));
 }
 
 /** The image's id: 16 hex digits. */
 export function imageId(engine: Engine, blob: Bytes): string {
   "cold";
-  return hex(bytesOf(engine.sha256(blob)).substr(0, SHORT_HASH));
+  return hex(engine.digest(blob).substr(0, SHORT_HASH));
 }
 
 /** The manifest's JSON text inside a blob, or "" when the lengths do not fit. */
@@ -111,8 +114,7 @@ export function parseManifest(blob: Bytes, slotBytes: number, stageBytes: number
   for (let i = 0; i < names.length; i++) {
     if (typeof names[i] !== "string" || !names[i] || names[i].length > 32) return ERROR_MANIFEST + ":name";
   }
-  if (m.encoding !== "raw" && m.encoding !== "deflate" && m.encoding !== "heatshrink")
-    return ERROR_MANIFEST + ":encoding";
+  if (["raw", "deflate", "heatshrink", "delta"].indexOf(m.encoding) < 0) return ERROR_MANIFEST + ":encoding";
   if (!whole(m.counter, 0, 0x7fffffff)) return ERROR_MANIFEST + ":counter";
   if (!whole(m.chunkBytes, 64, MAX_CHUNK)) return ERROR_MANIFEST + ":chunkBytes";
   if (!whole(m.resultBytes, 1, slotBytes)) return "too-large:result";
@@ -121,6 +123,10 @@ export function parseManifest(blob: Bytes, slotBytes: number, stageBytes: number
   if (m.encoding === "raw" && m.payloadBytes !== m.resultBytes) return ERROR_MANIFEST + ":payloadBytes";
   if (typeof m.resultHash !== "string" || m.resultHash.length !== 64 || unhex(m.resultHash) === null) {
     return ERROR_MANIFEST + ":resultHash";
+  }
+  if (m.encoding === "delta") {
+    if (typeof m.base !== "string" || m.base.length !== 64) return ERROR_MANIFEST + ":base";
+    if (!whole(m.baseBytes, 1, slotBytes)) return ERROR_MANIFEST + ":baseBytes";
   }
   const hashBytes = chunkCount(m.payloadBytes, m.chunkBytes) * SHORT_HASH;
   // base64 of n bytes has 4 * ceil(n / 3) characters

@@ -1,32 +1,17 @@
 /**
- * Takes an image from the neighbour that lies towards its origin: by frames from the airwave with NAKs, or chunk by
- * chunk over the links. What arrives is checked, stored, and handed on by the sender; what is complete is decoded into
- * the slot that does not run (install.ts).
+ * What a node does about updates while there is none: hears offers, aborts and requests, and begins a transfer
+ * (transfer.ts) when an image concerns it or a neighbour.
  */
-import type { Bytes, Engine, Region } from "../engine/engine";
+import type { Bytes } from "../engine/engine";
 import { PAGE } from "../engine/engine";
-import type { Airwave } from "../mesh/airwave";
-import type { Mesh } from "../mesh/mesh";
 import type { Package } from "../wire/packages";
-import { Bitmap, bitmapBytes } from "../wire/bitmap";
-import { u16, unhex } from "../wire/bytes";
-import { FLAG_PAYLOAD, FRAME_CHUNK, FRAME_HEADER, FRAME_POLL, frameHeader } from "../wire/frames";
-import { imageId, MAX_BLOB } from "./image";
-import { createInstaller } from "./install";
+import { unhex } from "../wire/bytes";
+import { FRAME_CHUNK, FRAME_CODED, FRAME_POLL } from "../wire/frames";
+import { MAX_BLOB } from "./image";
+import { MARK, SLOT_BAD, STAGE_GIVEN_UP } from "./layout";
+import { answerQuery, sendQuery, sourceWanted } from "./peers";
+import type { ServerStats } from "./server";
 import {
-  MARK,
-  STAGE_BLOB_OK,
-  STAGE_COMPLETE,
-  STAGE_ERASED,
-  STAGE_GIVEN_UP,
-  STAGE_HEADER,
-  STAGE_MARKS,
-  STAGE_STRIDE,
-} from "./layout";
-import type { Sender } from "./sender";
-import {
-  chunkBytes,
-  chunkOffset,
   newSession,
   type Offer,
   PACKAGE_ABORT,
@@ -35,59 +20,20 @@ import {
   PACKAGE_OFFER,
   PACKAGE_PIECE,
   PACKAGE_PULL,
+  PACKAGE_QUERY,
   PACKAGE_REPORT,
+  PACKAGE_ROLLBACK,
+  PACKAGE_SOURCE,
   type Session,
   sessionFromStage,
-  takeManifest,
   USUAL_PACE,
 } from "./session";
-import { erasePages, openStage, readSlot, readStage } from "./slots";
+import { readSlot, readStage } from "./slots";
+import { createTransfer, type Transfer } from "./transfer";
+import type { ReceiverStats, UpdateNode, UpdateState } from "./update-node";
 
-/** Silence after which a node that misses chunks says so by itself; doubles up to the second figure. */
-const SILENCE_MS = 2000;
-const MAX_SILENCE_MS = 8000;
-/** A pulled chunk is asked for again after this time, so often; then the session waits for the next offer. */
-const PULL_TIMEOUT_MS = 5000;
-const PULL_TRIES = 10;
-/** Decoding that comes no farther for so long has lost its timer to a lack of memory, which nothing can catch. */
-const STALL_MS = 60000;
-/** A verified image starts by itself when its origin says nothing for this long. */
-const AUTO_ACTIVATE_MS = 300000;
 /** A node that only passes an image on keeps to it while somebody asked for it within this time. */
 const RELAY_IDLE_MS = 10000;
-/** Blobs that do not hash to the id they were announced with, before the image is given up. */
-const MAX_BLOB_TRIES = 3;
-
-/** What runs here. */
-export interface Identity {
-  hardware: string;
-  role: string;
-  version: string;
-  /** id of the running image, "" when it was not installed by an update */
-  image: string;
-  /** false on a laptop, which serves and passes on, but never installs */
-  installs: boolean;
-  /** The running image has not confirmed itself yet: the spare slot holds what it may have to go back to. */
-  trial: boolean;
-}
-
-export type UpdateState =
-  "idle" | "preparing" | "receiving" | "relaying" | "decoding" | "verified" | "current" | "failed";
-
-export interface ReceiverStats {
-  chunks: number;
-  duplicates: number;
-  refused: number;
-  /** NAKs and requests for an image that is not here */
-  stray: number;
-}
-
-export interface Regions {
-  stage: Region;
-  /** the slot that runs, and the other */
-  running: Region;
-  spare: Region;
-}
 
 export interface Receiver {
   readonly stats: ReceiverStats;
@@ -103,539 +49,297 @@ export interface Receiver {
    * milliseconds between frames.
    */
   serveStaged(id: string, pace: number): boolean;
+  /** What the transfer under way has sent; null without one. */
+  sent(): ServerStats | null;
+  /** Milliseconds between frames as adapted, 0 without a transfer. */
+  pace(): number;
+  /** Asks neighbours, or with `everybody` all nodes, for a newer image of this node's kind. */
+  query(everybody: boolean): void;
 }
 
+/** A whole number, in bounds. */
+function within(value: unknown, low: number, high: number): boolean {
+  "cold";
+  return typeof value === "number" && value >= low && value <= high && Math.floor(value) === value;
+}
+
+/** Whether a package that may name the nodes it is for (`only`) is for this one. */
+function meant(pkg: Package, id: number): boolean {
+  "cold";
+  const only = pkg.only;
+  return only === undefined || (Array.isArray(only) && only.indexOf(id) >= 0);
+}
+
+/** @param parts `state` and what follows are filled in here */
 export function createReceiver(
-  engine: Engine,
-  mesh: Mesh,
-  airwave: Airwave,
-  sender: Sender,
-  regions: Regions,
-  identity: Identity,
+  parts: Omit<UpdateNode, "state" | "error" | "stats" | "enter" | "fail">,
   changed: () => void,
 ): Receiver {
+  const engine = parts.engine;
+  const mesh = parts.mesh;
+  const identity = parts.identity;
+  const stage = parts.stage;
   const stats: ReceiverStats = { chunks: 0, duplicates: 0, refused: 0, stray: 0 };
-  const stage = regions.stage;
-  const slotBytes = regions.spare.size - PAGE;
-  let state: UpdateState = "idle";
-  let error = "";
-  let session: Session | null = null;
+  const node = parts as UpdateNode & { stats: ReceiverStats };
+  let transfer: Transfer | null = null;
   /** The last offer heard, for nodes that only pass on. */
   let offered: Offer | null = null;
-  let timer = 0;
-  let heard = 0;
-  let silence = SILENCE_MS;
-  let blobTries = 0;
-  let pulls = 0;
-  let pulling = -1;
-  let reported = 0;
-  let reportedAt = 0;
-  let lastIndex = -1;
-  let overflow = 0;
-  /** The sender has come to the end of a pass; chunks that arrived since then. */
-  let polled = false;
-  let repaired = 0;
-  let verifiedAt = 0;
-  /** Per cent when the decoder was last seen to get on, and the time. */
-  let decoded = -1;
-  let decodedAt = 0;
-  let activate = false;
   /** An image that failed here for its own fault is not taken again before a restart. */
   let failedId = "";
 
-  const installer = createInstaller(engine, stage, regions.spare, regions.running);
-
-  function upstream(): number {
+  node.stats = stats;
+  node.state = "idle";
+  node.error = "";
+  node.enter = function (state: UpdateState, code: string) {
     "cold";
-    return session ? mesh.routeTo(session.origin) : 0;
-  }
-
-  function counts(s: Session): [number, number] {
-    "cold";
-    const set = s.payload || s.blob;
-    return [set.count, set.size];
-  }
-
-  function report(): void {
-    "cold";
-    const s = session;
-    const to = s ? s.origin : offered ? offered.from : 0;
-    reportedAt = engine.now();
-    if (!to || to === mesh.getNodeId()) return;
-    const n = s ? counts(s) : [0, 0];
-    reported = n[0];
-    mesh.sendPackage({
-      type: PACKAGE_REPORT,
-      routing: 1,
-      dest: to,
-      from: mesh.getNodeId(),
-      id: s ? s.id : (offered as Offer).id,
-      s: state,
-      h: n[0],
-      n: n[1],
-      p: percent(),
-      r: repaired,
-      e: error,
-      v: identity.version,
-    });
-  }
-
-  function percent(): number {
-    "cold";
-    if (!session) return state === "current" || state === "verified" ? 100 : 0;
-    if (state === "decoding") return installer.percent();
-    const n = counts(session);
-    return state === "verified" ? 100 : session.payload ? Math.floor((100 * n[0]) / n[1]) : 0;
-  }
-
-  function enter(next: UpdateState, code: string): void {
-    "cold";
-    state = next;
-    error = code;
+    node.state = state;
+    node.error = code;
     changed();
     report();
-  }
-
-  function fail(code: string): void {
+  };
+  node.fail = function (code: string) {
     "cold";
-    if (session) {
+    const t = transfer;
+    if (t) {
       if (readStage(stage)) stage.write(STAGE_GIVEN_UP, MARK);
-      if (code !== "aborted") failedId = session.id;
+      if (code !== "aborted") failedId = t.session.id;
+      node.state = "failed";
+      node.error = code;
+      t.report();
     }
-    installer.stop();
     end();
-    enter("failed", code);
+    node.state = "failed";
+    node.error = code;
+    changed();
+  };
+
+  /** To the origin of the transfer, or of the last offer. */
+  function report(): void {
+    "cold";
+    if (transfer) transfer.report();
+    else if (offered)
+      mesh.sendPackage({
+        type: PACKAGE_REPORT,
+        routing: 1,
+        dest: offered.from,
+        id: offered.id,
+        s: node.state,
+        h: 0,
+        n: 0,
+        p: node.state === "current" ? 100 : 0,
+        r: 0,
+        e: node.error,
+        v: identity.version,
+      });
   }
 
-  /** Leaves the session; the stage keeps what it holds. */
+  /** Leaves the transfer; the stage keeps what it holds. */
   function end(): void {
     "cold";
-    engine.cancel(timer);
-    timer = 0;
-    sender.serve(null);
-    session = null;
+    if (transfer) transfer.stop();
+    transfer = null;
   }
 
-  function nak(): void {
-    "cold";
-    const s = session as Session;
-    const up = upstream();
-    const set = s.payload || s.blob;
-    heard = engine.now();
-    if (!up || up === mesh.getNodeId()) return;
-    mesh.sendPackage({
-      type: PACKAGE_NAK,
-      routing: 0,
-      dest: up,
-      from: mesh.getNodeId(),
-      id: s.id,
-      p: s.payload ? 1 : 0,
-      m: engine.toBase64(bitmapBytes(set, true)),
-      o: overflow,
-    });
-    overflow = 0;
-    lastIndex = -1;
-  }
-
-  /** The neighbour that the image comes from cannot use the airwave, or was asked not to. */
-  function pullsOverLinks(s: Session): boolean {
-    "cold";
-    if (s.sequential) return true;
-    const up = upstream();
-    const list = mesh.neighbours();
-    for (let i = 0; i < list.length; i++) if (list[i].id === up) return !list[i].espalier;
-    return false;
-  }
-
-  function pull(): void {
-    "cold";
-    const s = session as Session;
-    const set = s.payload || s.blob;
-    pulling = set.gap(0);
-    heard = engine.now();
-    if (pulling < 0) return;
-    mesh.sendPackage({
-      type: PACKAGE_PULL,
-      routing: 1,
-      dest: s.origin,
-      from: mesh.getNodeId(),
-      id: s.id,
-      p: s.payload ? 1 : 0,
-      i: pulling,
-    });
-  }
-
-  function missing(s: Session): boolean {
-    "cold";
-    const set = s.payload || s.blob;
-    return set.count < set.size;
-  }
-
-  function ask(): void {
-    "cold";
-    const s = session as Session;
-    if (state !== "receiving" && state !== "relaying") return;
-    if (!missing(s)) return;
-    if (pullsOverLinks(s)) {
-      pulls = 0;
-      pull();
-    } else nak();
-  }
-
-  function second(): void {
-    "cold";
-    const s = session;
-    if (!s) return;
-    const now = engine.now();
-    if ((state === "receiving" || state === "relaying") && missing(s)) {
-      if (pullsOverLinks(s)) {
-        if (now - heard > PULL_TIMEOUT_MS && pulls < PULL_TRIES) {
-          pulls++;
-          pull();
-        }
-      } else if (now - heard > silence) {
-        // Spread over a second, so that children of one access point do not all speak at once.
-        silence = Math.min(MAX_SILENCE_MS, silence * 2);
-        engine.after(engine.random() % 1000, function () {
-          if (session === s && missing(s)) nak();
-        });
-        heard = now;
-      }
-    }
-    // Reports of a large mesh are spread out, so that they do not crowd the links near the origin.
-    let nodes = 1;
-    if (counts(s)[0] !== reported) for (const neighbour of mesh.neighbours()) nodes += neighbour.nodes;
-    if (
-      state === "decoding" ? now - reportedAt > 5000 : counts(s)[0] !== reported && now - reportedAt > 1000 + 50 * nodes
-    ) {
-      report();
-    }
-    if (state === "decoding") {
-      const done = installer.percent();
-      if (done !== decoded) {
-        decoded = done;
-        decodedAt = now;
-      } else if (now - decodedAt > STALL_MS) return fail("stalled");
-    }
-    if (state === "verified" && (activate || now - verifiedAt > AUTO_ACTIVATE_MS)) {
-      end();
-      engine.after(500 + (engine.random() % 1500), engine.restart);
-    }
-  }
-
-  function prepareBlob(): void {
-    "cold";
-    const s = session as Session;
-    enter("preparing", "");
-    erasePages(engine, stage, 0, STAGE_HEADER, function () {
-      if (session !== s) return;
-      openStage(stage, s.id, s.blobBytes);
-      enter(s.forMe ? "receiving" : "relaying", "");
-      ask();
-    });
-  }
-
-  function begin(offer: Offer, forMe: boolean): void {
+  function begin(s: Session, serving: boolean): void {
     "cold";
     end();
-    const s = newSession(offer, forMe);
-    session = s;
-    activate = false;
-    blobTries = 0;
-    pulls = 0;
-    silence = SILENCE_MS;
-    lastIndex = -1;
-    overflow = repaired = 0;
-    polled = false;
-    sender.serve(s);
-    timer = engine.every(1000, second);
-    const staged = readStage(stage);
-    if (staged && staged.id === offer.id && staged.blobOk && !staged.givenUp && staged.blobBytes === offer.blob) {
-      for (let i = 0; i < s.blob.size; i++) s.blob.put(i, true);
-      state = forMe ? "receiving" : "relaying";
-      blobDone();
-    } else prepareBlob();
+    transfer = createTransfer(node, s, serving);
+    transfer.begin();
   }
 
-  function blobDone(): void {
+  function serveStaged(id: string, pace: number): boolean {
     "cold";
-    const s = session as Session;
-    const blob = stage.read(STAGE_HEADER - MAX_BLOB, s.blobBytes);
-    if (imageId(engine, blob) !== s.id) {
-      stats.refused++;
-      if (++blobTries >= MAX_BLOB_TRIES) return fail("bad-blob");
-      s.blob = new Bitmap(s.blob.size);
-      sender.serve(s);
-      return prepareBlob();
-    }
-    const code = takeManifest(engine, s, stage, slotBytes);
-    if (code) return fail(code);
-    const m = s.manifest;
-    if (!m) return fail("bad-manifest");
-    if (s.forMe && (m.hardware !== identity.hardware || m.role !== identity.role)) return fail("wrong-target");
-    const staged = readStage(stage);
-    sender.wake();
-    if (staged && staged.erased) return payloadReady();
-    stage.write(STAGE_BLOB_OK, MARK);
-    enter("preparing", "");
-    erasePages(engine, stage, STAGE_HEADER, (s.payload as Bitmap).size * STAGE_STRIDE, function () {
-      if (session !== s) return;
-      stage.write(STAGE_ERASED, MARK);
-      payloadReady();
-    });
-  }
-
-  function payloadReady(): void {
-    "cold";
-    const s = session as Session;
-    if (missing(s)) {
-      enter(s.forMe ? "receiving" : "relaying", "");
-      ask();
-    } else payloadDone();
-  }
-
-  function payloadDone(): void {
-    "cold";
-    const s = session as Session;
-    stage.write(STAGE_COMPLETE, MARK);
-    sender.wake();
-    if (!s.forMe) {
-      enter("relaying", "");
-      return;
-    }
-    decoded = -1;
-    enter("decoding", "");
-    // In an event of its own: the last chunk's frame and the calls that brought it hold hundreds of variables.
-    engine.after(1, function () {
-      if (session !== s) return;
-      installer.start(s, function (code: string) {
-        if (session !== s) return;
-        if (code) return fail(code);
-        verifiedAt = engine.now();
-        enter("verified", "");
-      });
-    });
-  }
-
-  /** Chunks in front of `index` that were skipped and are missed here, when it is a long run of them. */
-  function lostBetween(set: Bitmap, index: number): number {
-    "cold";
-    let lost = 0;
-    for (let i = set.gap(lastIndex + 1); i >= 0 && i < index; i = set.gap(i + 1)) lost++;
-    return lost > 3 ? lost : 0;
-  }
-
-  /** Checks and stores one chunk. `frame` is its whole frame, or "" when it came over a link. */
-  function take(payload: boolean, index: number, chunk: Bytes, frame: Bytes): boolean {
-    const s = session as Session;
-    const set = payload ? s.payload : s.blob;
-    if ((state !== "receiving" && state !== "relaying") || !set || payload !== (s.payload !== null)) return false;
-    if (!(index < set.size) || chunk.length !== chunkBytes(s, payload, index)) {
-      stats.refused++;
-      return false;
-    }
-    heard = engine.now();
-    silence = SILENCE_MS;
-    if (set.has(index)) {
-      stats.duplicates++;
-      return false;
-    }
-    if (payload) {
-      const hash = new Uint32Array(engine.sha256(chunk));
-      const known = s.hashes as Uint32Array;
-      if (hash[0] !== known[index * 2] || hash[1] !== known[index * 2 + 1]) {
-        stats.refused++;
-        return false;
-      }
-      stage.write(
-        STAGE_HEADER + index * STAGE_STRIDE,
-        frame || frameHeader(FRAME_CHUNK, FLAG_PAYLOAD, s.tag, index) + chunk,
-      );
-      stage.write(STAGE_MARKS + index, MARK);
-      if (index > lastIndex + 4 && lastIndex >= 0) overflow += lostBetween(set, index);
-      lastIndex = index;
-    } else stage.write(chunkOffset(false, index), chunk);
-    set.put(index, true);
-    stats.chunks++;
-    if (payload && polled) repaired++;
-    if (set.count === set.size) {
-      if (payload) payloadDone();
-      else blobDone();
-    } else sender.wake();
+    const s = sessionFromStage(engine, stage, node.spare.size - PAGE, id, pace);
+    if (!s) return false;
+    s.origin = mesh.getNodeId();
+    begin(s, true);
     return true;
   }
 
-  airwave.onFrame(FRAME_CHUNK, function (bytes) {
-    const s = session;
-    if (!s || bytes.length <= FRAME_HEADER || bytes.substr(2, 4) !== s.tag) return;
-    take((bytes.charCodeAt(1) & FLAG_PAYLOAD) > 0, u16(bytes, 6), bytes.substr(FRAME_HEADER), bytes);
-  });
-
-  airwave.onFrame(FRAME_POLL, function (bytes) {
-    const s = session;
-    if (!s || bytes.length !== FRAME_HEADER || bytes.substr(2, 4) !== s.tag) return;
-    // Only answers of nodes that miss something matter; they come spread over a fifth of a second.
-    if ((state === "receiving" || state === "relaying") && missing(s) && !pullsOverLinks(s)) {
-      heard = engine.now();
-      polled = s.payload !== null && (bytes.charCodeAt(1) & FLAG_PAYLOAD) > 0;
-      engine.after(engine.random() % 200, function () {
-        if (session === s && missing(s)) nak();
-      });
-    }
-  });
-
-  function onPiece(pkg: Package): void {
+  function busy(): boolean {
     "cold";
-    const s = session;
-    if (!s || pkg.id !== s.id || pkg.i !== pulling || typeof pkg.d !== "string" || pkg.d.length > 2000) return;
-    const chunk = engine.fromBase64(pkg.d);
-    if (take(pkg.p === 1, pulling, chunk, "") && session === s && (state === "receiving" || state === "relaying")) {
-      pulls = 0;
-      pull();
-    }
+    return node.state === "preparing" || node.state === "receiving" || node.state === "decoding";
+  }
+
+  /** A neighbour asks for an image that is not under way here. True when it is now. */
+  function takeUp(id: string, neighbour: number): boolean {
+    "cold";
+    const t = transfer;
+    // An image that was passed on, and that nobody asks for any more, makes way.
+    const free =
+      !t || (node.state === "relaying" && t.session.origin !== mesh.getNodeId() && t.server.idle() > RELAY_IDLE_MS);
+    const o = offered && offered.id === id ? offered : null;
+    if (!t && serveStaged(id, o ? o.pace : USUAL_PACE)) {
+      if (node.state === "idle") node.state = "current";
+    } else if (free && o && neighbour !== mesh.routeTo(o.from)) begin(newSession(o, false), false);
+    else return false;
+    return true;
   }
 
   function onNak(pkg: Package, neighbour: number): void {
     "cold";
     if (typeof pkg.id !== "string" || typeof pkg.m !== "string" || pkg.m.length > 1000) return;
-    if (!session || session.id !== pkg.id) {
-      // An image that was passed on, and that nobody asks for any more, makes way.
-      const free =
-        !session || (state === "relaying" && session.origin !== mesh.getNodeId() && sender.idle() > RELAY_IDLE_MS);
-      const pace = offered && offered.id === pkg.id ? offered.pace : USUAL_PACE;
-      if (!session && receiver.serveStaged(pkg.id, pace)) state = state === "idle" ? "current" : state;
-      else if (free && offered && offered.id === pkg.id && neighbour !== mesh.routeTo(offered.from))
-        begin(offered, false);
-      else {
-        stats.stray++;
-        return;
-      }
+    if ((!transfer || transfer.session.id !== pkg.id) && !takeUp(pkg.id, neighbour)) {
+      stats.stray++;
+      return;
     }
-    const list = mesh.neighbours();
-    for (let i = 0; i < list.length; i++) {
-      if (list[i].id === neighbour) {
-        const lost = typeof pkg.o === "number" ? pkg.o : 0;
-        sender.want(neighbour, list[i].up, pkg.p === 1, engine.fromBase64(pkg.m), lost);
-        return;
-      }
+    for (const one of mesh.neighbours()) {
+      if (one.id !== neighbour || !transfer) continue;
+      const lost = typeof pkg.o === "number" ? pkg.o : 0;
+      transfer.server.want(one, pkg.p === 1, engine.fromBase64(pkg.m), lost);
     }
+  }
+
+  function onPull(pkg: Package): void {
+    "cold";
+    if (typeof pkg.id !== "string") return;
+    if (!transfer) takeUp(pkg.id, 0);
+    if (transfer && transfer.session.id === pkg.id) transfer.server.pull(pkg);
   }
 
   function onOffer(pkg: Package): void {
     "cold";
     const o = pkg as unknown as Offer;
+    const me = mesh.getNodeId();
     if (
       typeof o.id !== "string" ||
       o.id.length !== 16 ||
       unhex(o.id) === null ||
-      typeof o.blob !== "number" ||
-      !(o.blob >= 2 && o.blob <= MAX_BLOB) ||
-      Math.floor(o.blob) !== o.blob ||
-      typeof o.pace !== "number" ||
-      !(o.pace >= 5 && o.pace <= 60000) ||
-      o.from === mesh.getNodeId()
+      !within(o.blob, 2, MAX_BLOB) ||
+      !within(o.pace, 5, 60000) ||
+      o.from === me
     ) {
       stats.refused++;
       return;
     }
-    const s = session;
-    if (s && s.id === o.id) {
+    const t = transfer;
+    if (t && t.session.id === o.id) {
       // An announce that changes in flight is another image under the same name.
-      if (o.blob !== s.blobBytes) {
+      if (o.blob !== t.session.blobBytes) {
         stats.refused++;
         return;
       }
-      s.origin = o.from;
       offered = o;
-      report();
-      if (pulls >= PULL_TRIES) ask();
-      return;
+      t.turnTo(o.from);
+      if (t.session.forMe || !identity.installs || !meant(pkg, me) || !mine(o)) return report();
+      // Passed on until now, and meant for this node from now on: what the stage holds is gone on with.
+      end();
     }
-    const busy = state === "preparing" || state === "receiving" || state === "decoding";
-    if (s && busy && o.from !== s.origin) {
+    if (t && busy() && o.from !== t.session.origin) {
       stats.refused++;
       return;
     }
     offered = o;
     if (!identity.installs) return;
-    if (o.id === identity.image) {
-      if (s) end();
-      enter("current", "");
-      return;
+    if (o.id === identity.image || (identity.hash && o.h === identity.hash.substr(0, 16))) {
+      if (!t || t.session.forMe) end();
+      return node.enter("current", "");
     }
-    if (o.hardware !== identity.hardware || o.role !== identity.role) return;
-    if (o.id === failedId) {
-      report();
-      return;
-    }
+    if (!mine(o) || !meant(pkg, me)) return;
+    if (o.id === failedId) return report();
     if (identity.trial) return;
-    const spare = readSlot(regions.spare);
+    const spare = readSlot(node.spare);
     if (spare && spare.id === o.id && spare.bad) {
-      if (s) end();
-      enter("failed", "bad-image");
-      return;
+      end();
+      return node.enter("failed", "bad-image");
     }
-    installer.stop();
-    begin(o, true);
+    begin(newSession(o, true), false);
   }
 
-  function onAbort(pkg: Package): void {
+  function mine(o: Offer): boolean {
     "cold";
-    if (!session || pkg.id !== session.id) return;
-    fail("aborted");
+    return o.hardware === identity.hardware && o.role === identity.role;
   }
 
-  function onActivate(pkg: Package): void {
+  /** Back to the image in the other slot, when that one is good. */
+  function onRollback(pkg: Package): void {
     "cold";
-    if (!session || pkg.id !== session.id) return;
-    const only = pkg.only;
-    if (only && (!Array.isArray(only) || only.indexOf(mesh.getNodeId()) < 0)) return;
-    activate = true;
+    if (!meant(pkg, mesh.getNodeId()) || !identity.installs) return;
+    const spare = readSlot(node.spare);
+    const running = readSlot(node.running);
+    if (!running || (pkg.id && pkg.id !== running.id)) return;
+    offered = { from: pkg.from, id: running.id } as Offer;
+    if (!spare || !spare.verified || spare.bad || !spare.confirmed) return node.enter("failed", "no-rollback");
+    end();
+    node.running.write(SLOT_BAD, MARK);
+    engine.after(500 + (engine.random() % 1500), engine.restart);
   }
 
   // One function for all of them: each costs memory whether anything is updated or not.
   function dispatch(pkg: Package, neighbour: number): void {
     const type = pkg.type;
+    const t = transfer;
+    const same = t && t.session.id === pkg.id;
     if (type === PACKAGE_OFFER) onOffer(pkg);
     else if (type === PACKAGE_NAK) onNak(pkg, neighbour);
-    else if (type === PACKAGE_PIECE) onPiece(pkg);
-    else if (type === PACKAGE_ABORT) onAbort(pkg);
-    else onActivate(pkg);
+    else if (type === PACKAGE_PULL) onPull(pkg);
+    else if (type === PACKAGE_QUERY) answerQuery(node, pkg);
+    else if (type === PACKAGE_ROLLBACK) onRollback(pkg);
+    else if (type === PACKAGE_SOURCE) {
+      if (same) t.offerSource(pkg.from);
+      else if (sourceWanted(node, pkg)) onOffer(pkg);
+    } else if (same) {
+      if (type === PACKAGE_PIECE) t.piece(pkg);
+      else if (type === PACKAGE_ABORT) node.fail("aborted");
+      else if (meant(pkg, mesh.getNodeId())) t.activate();
+    }
   }
-  for (const type of [PACKAGE_OFFER, PACKAGE_NAK, PACKAGE_PIECE, PACKAGE_ABORT, PACKAGE_ACTIVATE]) {
+  for (const type of [
+    PACKAGE_OFFER,
+    PACKAGE_NAK,
+    PACKAGE_ABORT,
+    PACKAGE_ACTIVATE,
+    PACKAGE_PULL,
+    PACKAGE_PIECE,
+    PACKAGE_ROLLBACK,
+    PACKAGE_QUERY,
+    PACKAGE_SOURCE,
+  ]) {
     mesh.onPackage(type, dispatch);
   }
 
+  function onFrame(bytes: Bytes): void {
+    if (transfer && bytes.substr(2, 4) === transfer.session.tag) transfer.frame(bytes);
+  }
+  for (const type of [FRAME_CHUNK, FRAME_POLL, FRAME_CODED]) parts.airwave.onFrame(type, onFrame);
+
   mesh.onChangedConnections(function () {
-    if (session) ask();
+    if (transfer) transfer.ask();
   });
 
-  const receiver: Receiver = {
+  return {
     stats: stats,
     state: function () {
-      return state;
+      return node.state;
     },
     error: function () {
-      return error;
+      "cold";
+      return node.error;
     },
-    percent: percent,
+    percent: function () {
+      "cold";
+      return transfer ? transfer.percent() : node.state === "current" || node.state === "verified" ? 100 : 0;
+    },
     trialOver: function () {
       "cold";
       identity.trial = false;
       // What was only passed on until now lies in the stage, and is gone on with from there.
-      if (session && !session.forMe) end();
-      if (offered && !session) onOffer(offered as unknown as Package);
+      if (transfer && !transfer.session.forMe) end();
+      if (offered && !transfer) onOffer(offered as unknown as Package);
     },
-    serveStaged: function (id: string, pace: number) {
+    serveStaged: serveStaged,
+    sent: function () {
       "cold";
-      const s = sessionFromStage(engine, stage, slotBytes, id, pace);
-      if (!s) return false;
-      end();
-      s.origin = mesh.getNodeId();
-      session = s;
-      sender.serve(s);
-      return true;
+      return transfer ? transfer.server.stats : null;
+    },
+    pace: function () {
+      "cold";
+      return transfer ? transfer.server.pace() : 0;
+    },
+    query: function (everybody: boolean) {
+      "cold";
+      if (busy() || identity.trial || !identity.installs) return;
+      sendQuery(node, undefined, everybody);
     },
   };
-  return receiver;
 }

@@ -1,6 +1,6 @@
 /** What a node knows of the image that is on its way through it. */
 import type { Bytes, Engine, Region } from "../engine/engine";
-import { u16, unhex } from "../wire/bytes";
+import { unhex } from "../wire/bytes";
 import { Bitmap } from "../wire/bitmap";
 import { FRAME_HEADER } from "../wire/frames";
 import { chunkCount, ERROR_MANIFEST, MAX_CHUNK, type Manifest, parseManifest, SHORT_HASH } from "./image";
@@ -15,8 +15,11 @@ export const PACKAGE_ABORT = 713;
 export const PACKAGE_ACTIVATE = 714;
 export const PACKAGE_PULL = 715;
 export const PACKAGE_PIECE = 716;
+export const PACKAGE_ROLLBACK = 717;
+export const PACKAGE_QUERY = 718;
+export const PACKAGE_SOURCE = 719;
 
-/** Broadcast by the origin at the start and every minute. */
+/** Broadcast by the origin at the start and every minute; a source answers a query with the same fields. */
 export interface Offer {
   type: number;
   from: number;
@@ -27,10 +30,14 @@ export interface Offer {
   hardware: string;
   role: string;
   version: string;
-  /** "broadcast" or "sequential" */
+  /** "broadcast", "sequential" or "peer" */
   transport: string;
   /** milliseconds between chunk frames of one sender */
   pace: number;
+  /** First 16 digits of the result's hash: who runs the same bundle, whatever image it came in, has no need of it. */
+  h?: string;
+  /** Nodes that shall install it; everybody else only passes it on. All of the role and hardware unless given. */
+  only?: number[];
 }
 
 export interface Session {
@@ -43,10 +50,14 @@ export interface Session {
   /** which payload chunks are in the stage; null until the blob is there and understood */
   payload: Bitmap | null;
   manifest: Manifest | null;
-  /** two words a payload chunk: the first eight bytes of its SHA-256, in the order in which they lie in memory */
-  hashes: Uint32Array | null;
+  /** Where in the stage the text of the chunks' hashes begins, and its length. */
+  hashes: number;
+  hashText: number;
+  /** Who offered the image and hears how it goes. */
   origin: number;
-  sequential: boolean;
+  /** Whom it is taken from: the origin, or a peer that has it. */
+  source: number;
+  transport: string;
   pace: number;
   /** decoded here, and not only passed on */
   forMe: boolean;
@@ -61,9 +72,11 @@ export function newSession(offer: Offer, forMe: boolean): Session {
     blob: new Bitmap(chunkCount(offer.blob, MAX_CHUNK)),
     payload: null,
     manifest: null,
-    hashes: null,
+    hashes: 0,
+    hashText: 0,
     origin: offer.from,
-    sequential: offer.transport === "sequential",
+    source: offer.from,
+    transport: offer.transport,
     pace: offer.pace,
     forMe: forMe,
   };
@@ -75,22 +88,31 @@ export function newSession(offer: Offer, forMe: boolean): Session {
  */
 export function takeManifest(engine: Engine, session: Session, stage: Region, slotBytes: number): string {
   "cold";
-  const manifest = parseManifest(stage.read(STAGE_BLOB, session.blobBytes), slotBytes, stage.size - STAGE_HEADER);
+  const blob = stage.read(STAGE_BLOB, session.blobBytes);
+  const manifest = parseManifest(blob, slotBytes, stage.size - STAGE_HEADER);
   if (typeof manifest === "string") return manifest;
-  const hashes = engine.fromBase64(manifest.chunkHashes);
-  if (hashes.length !== chunkCount(manifest.payloadBytes, manifest.chunkBytes) * SHORT_HASH) {
+  // The hashes are read where they lie; text in RAM costs a variable every eleven characters.
+  const at = blob.indexOf(manifest.chunkHashes);
+  const count = chunkCount(manifest.payloadBytes, manifest.chunkBytes);
+  if (at < 0 || engine.fromBase64(manifest.chunkHashes).length !== count * SHORT_HASH) {
     return ERROR_MANIFEST + ":chunkHashes";
   }
-  // Only the numbers are needed from here on; text costs a variable every eleven characters.
+  session.hashes = STAGE_BLOB + at;
+  session.hashText = manifest.chunkHashes.length;
   manifest.chunkHashes = manifest.notes = "";
-  const words = new Uint32Array(hashes.length >> 2);
-  for (let i = 0; i < words.length; i++) {
-    words[i] = (u16(hashes, i * 4) | (u16(hashes, i * 4 + 2) << 16)) >>> 0;
-  }
   session.manifest = manifest;
-  session.hashes = words;
-  session.payload = stagedChunks(stage, words.length >> 1);
+  session.payload = stagedChunks(stage, count);
   return "";
+}
+
+/** The first SHORT_HASH bytes of the SHA-256 that chunk `index` must have. */
+export function chunkHash(engine: Engine, session: Session, stage: Region, index: number): Bytes {
+  "cold";
+  const byte = index * SHORT_HASH;
+  // Three bytes are four characters; eight bytes lie in at most four such groups.
+  const from = Math.floor(byte / 3) * 4;
+  const text = stage.read(session.hashes + from, Math.min(16, session.hashText - from));
+  return engine.fromBase64(text).substr(byte % 3, SHORT_HASH);
 }
 
 /** Pace of an image whose offer was not heard, or heard before a restart. */
@@ -107,23 +129,15 @@ export function sessionFromStage(
   "cold";
   const staged = readStage(stage);
   if (!staged || staged.id !== id || !staged.blobOk || !staged.complete || staged.givenUp) return null;
-  const session = newSession(
-    {
-      type: 0,
-      from: 0,
-      routing: 0,
-      id: id,
-      blob: staged.blobBytes,
-      hardware: "",
-      role: "",
-      version: "",
-      transport: "",
-      pace: pace,
-    },
-    false,
-  );
-  for (let i = 0; i < session.blob.size; i++) session.blob.put(i, true);
+  const session = newSession({ id: id, blob: staged.blobBytes, from: 0, transport: "", pace: pace } as Offer, false);
+  fillBlob(session);
   return takeManifest(engine, session, stage, slotBytes) ? null : session;
+}
+
+/** The blob is in the stage already. */
+export function fillBlob(session: Session): void {
+  "cold";
+  for (let i = 0; i < session.blob.size; i++) session.blob.put(i, true);
 }
 
 /** Bytes of chunk `index`. */

@@ -11,6 +11,8 @@ import { le16 } from "./bytes";
 
 /** A chunk of an image. */
 export const FRAME_CHUNK = 67; // "C"
+/** A combination of payload chunks: [header, number 0][u8 degree][u16 a chunk number][their exclusive or]. */
+export const FRAME_CODED = 88; // "X"
 /** "I have sent what I have: say what you miss." */
 export const FRAME_POLL = 80; // "P"
 /** Telemetry: [type][count][u32 node that is to pass it on][count key frames of 64 bytes]. */

@@ -30,7 +30,7 @@ export interface Prediction {
  * Thousand instructions of the interpreter for each byte that comes out, flash time included at 80 M instructions a
  * second. Measured by `npm run bench` (inflate) and in the simulator; docs/updates.md has the figures.
  */
-export const DECODE_COST: Record<Encoding, number> = { raw: 0.4, heatshrink: 1.4, deflate: 38 };
+export const DECODE_COST: Record<Encoding, number> = { raw: 0.4, heatshrink: 1.4, deflate: 38, delta: 1.4 };
 
 /** Children that an access point can have. */
 const CHILDREN = 4;

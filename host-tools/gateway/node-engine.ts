@@ -94,6 +94,7 @@ export function createNodeEngine(options: NodeEngineOptions): NodeEngine {
       new Uint8Array(result).set(digest);
       return result;
     },
+    digest: (bytes) => createHash("sha256").update(bytes, "latin1").digest().toString("latin1"),
     crc32: (bytes) => crc32(Buffer.from(bytes, "latin1")),
     unshrink: (bytes) => decompress(Buffer.from(bytes, "latin1")).toString("latin1"),
     toBase64: (bytes) => Buffer.from(bytes, "latin1").toString("base64"),

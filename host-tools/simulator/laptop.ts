@@ -85,6 +85,7 @@ export function createLaptop(world: World, options: LaptopOptions = {}): Laptop 
       const digest = typeof data === "string" ? hash.update(data, "latin1").digest() : hash.update(data).digest();
       return new Uint8Array(digest).buffer;
     },
+    digest: (bytes) => createHash("sha256").update(bytes, "latin1").digest().toString("latin1"),
     crc32: (bytes) => crc32(Buffer.from(bytes, "latin1")),
     unshrink: (bytes) => decompress(Buffer.from(bytes, "latin1")).toString("latin1"),
     toBase64: (bytes) => Buffer.from(bytes, "latin1").toString("base64"),

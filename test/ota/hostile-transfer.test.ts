@@ -87,10 +87,10 @@ describe("packages", () => {
     const nak = { type: PACKAGE_NAK, routing: 0, dest: 1, from: 2, p: 1, m: "////", o: 0 };
     nodes[0]!.mesh.sendPackage({ ...nak, id: "0123456789abcdef" } as Package);
     world.run(5000);
-    expect([origin.receiver.stats.stray, origin.sender.stats.naks, origin.sender.stats.chunks]).toEqual([1, 0, 0]);
+    expect([origin.receiver.stats.stray, origin.sent().naks, origin.sent().chunks]).toEqual([1, 0, 0]);
     nodes[0]!.mesh.sendPackage({ ...nak, id: IMAGE.id } as Package);
     world.run(5000);
-    expect([origin.receiver.stats.stray, origin.sender.stats.naks, origin.sender.stats.chunks]).toEqual([1, 1, 20]);
+    expect([origin.receiver.stats.stray, origin.sent().naks, origin.sent().chunks]).toEqual([1, 1, 20]);
   });
 
   test("an offer that changes in flight is refused, and the transfer goes on", () => {
@@ -117,7 +117,7 @@ describe("packages", () => {
   ])("an offer with %s is refused", (_what, change) => {
     const { world, origin, node } = offered(IMAGE, 2, change);
     world.run(30000);
-    expect([node.receiver.state(), node.receiver.stats.refused, origin.sender.stats.naks]).toEqual(["idle", 1, 0]);
+    expect([node.receiver.state(), node.receiver.stats.refused, origin.sent().naks]).toEqual(["idle", 1, 0]);
   });
 
   test("pieces with wrong data are refused by their hash and asked for again", () => {
@@ -224,13 +224,13 @@ describe("images", () => {
     expect(codeIn(node.flash.spare)).toBeNull();
     world.run(1000);
     expect(origin.reports.at(-1)).toMatchObject({ id: image.id, s: "failed", e: node.receiver.error() });
-    const { naks } = origin.sender.stats;
+    const { naks } = origin.sent();
     for (let minute = 0; minute < 3; minute++) {
       world.run(60000);
       announce(origin, image, { hardware: "ESP32", role: "node" });
     }
     world.run(1000);
-    expect(origin.sender.stats.naks).toBe(naks);
+    expect(origin.sent().naks).toBe(naks);
     expect(origin.reports.at(-1)).toMatchObject({ s: "failed" });
     // Another image is taken all the same.
     load(origin, IMAGE);

@@ -9,7 +9,7 @@ import { codecs, imageOf, sampleCode, withManifest } from "./support/update-mesh
 
 const engine = codecs as Engine;
 const SLOT = 24 * 4096;
-const STAGE = 51 * 4096;
+const STAGE = 25 * 4096;
 const CODE = sampleCode(9000);
 const IMAGE = imageOf(CODE, "deflate");
 const blobOf = (text: string): string => String.fromCharCode(text.length & 255, text.length >> 8) + text;
@@ -22,7 +22,7 @@ test("what makeImage writes is understood", () => {
   expect(parse(IMAGE.blob.toString("latin1") + "\xff".repeat(7856))).toEqual(IMAGE.manifest);
 });
 
-const codes: Record<keyof Omit<Manifest, "notes">, string> = {
+const codes: Record<keyof Omit<Manifest, "notes" | "base" | "baseBytes">, string> = {
   product: "bad-manifest:name",
   hardware: "bad-manifest:name",
   role: "bad-manifest:name",

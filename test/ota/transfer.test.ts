@@ -1,6 +1,17 @@
 import type { Encoding } from "../../firmware/ota/image";
 import { PACKAGE_ACTIVATE } from "../../firmware/ota/session";
-import { announce, boot, codeIn, imageOf, load, sampleCode, settle, standing, verified } from "./support/update-mesh";
+import {
+  announce,
+  boot,
+  codeIn,
+  crash,
+  imageOf,
+  load,
+  sampleCode,
+  settle,
+  standing,
+  verified,
+} from "./support/update-mesh";
 
 const CODE = sampleCode(24000);
 
@@ -22,7 +33,7 @@ describe("a broadcast transfer", () => {
     }
     // Without loss nothing is sent twice to anybody.
     if (loss === 0) {
-      expect(origin.sender.stats.repairs).toBe(0);
+      expect(origin.sent().repairs).toBe(0);
       expect(nodes[1]!.receiver.stats.duplicates).toBe(0);
     }
   });
@@ -33,7 +44,7 @@ describe("a broadcast transfer", () => {
     load(origin, image);
     announce(origin, image);
     expect(verified(world, nodes, CODE)).toBe(true);
-    expect(origin.sender.stats.chunks).toBe(image.chunks.length + Math.ceil(image.blob.length / 1016));
+    expect(origin.sent().chunks).toBe(image.chunks.length + Math.ceil(image.blob.length / 1016));
   });
 
   test("random loss is no reason to slow down, loss in long runs is", () => {
@@ -50,7 +61,7 @@ describe("a broadcast transfer", () => {
       announce(origin, image);
       let slowest = 0;
       world.runUntil(() => {
-        slowest = Math.max(slowest, origin.sender.pace());
+        slowest = Math.max(slowest, origin.receiver.pace());
         return nodes[0]!.receiver.state() === "verified";
       }, 600000);
       expect(codeIn(nodes[0]!.flash.spare)).toBe(sampleCode(90000));
@@ -88,11 +99,11 @@ describe("a broadcast transfer", () => {
     expect(verified(world, nodes, CODE)).toBe(true);
     const late = boot(world, 4);
     settle(world, [...stations, late]);
-    const before = origin.sender.stats.chunks;
+    const before = origin.sent().chunks;
     announce(origin, image);
     expect(verified(world, [late], CODE)).toBe(true);
     // Repair does not cross more than one hop.
-    expect(origin.sender.stats.chunks).toBe(before);
+    expect(origin.sent().chunks).toBe(before);
   });
 
   test("an image goes up the tree and down again", () => {
@@ -116,7 +127,7 @@ describe("the sequential transport", () => {
     announce(origin, image, { transport: "sequential" });
     expect(verified(world, nodes, CODE)).toBe(true);
     const chunks = image.chunks.length + Math.ceil(image.blob.length / 1016);
-    expect(origin.sender.stats).toMatchObject({ chunks: 0, pieces: 2 * chunks });
+    expect(origin.sent()).toMatchObject({ chunks: 0, pieces: 2 * chunks });
   });
 
   test("an origin that comes back is pulled from again after its next offer", () => {
@@ -125,11 +136,13 @@ describe("the sequential transport", () => {
     load(origin, image);
     announce(origin, image, { transport: "sequential" });
     world.runUntil(() => nodes[0]!.receiver.stats.chunks > 8, 60000, 1);
-    origin.sender.serve(null);
+    crash(origin);
     world.run(120000);
     expect(nodes[0]!.receiver.state()).toBe("receiving");
-    load(origin, image);
-    announce(origin, image, { transport: "sequential" });
+    const back = boot(world, 1, { installs: false, flash: origin.flash });
+    settle(world, [back, ...nodes]);
+    load(back, image);
+    announce(back, image, { transport: "sequential" });
     expect(verified(world, nodes, CODE)).toBe(true);
   });
 });

@@ -220,6 +220,7 @@ export class Node {
         this.timers.delete(timer);
       },
       sha256: () => new ArrayBuffer(32),
+      digest: () => "\0".repeat(32),
       toBase64: (bytes) => btoa(bytes),
       fromBase64: (text) => atob(text),
       crc32: () => 0,

@@ -5,8 +5,9 @@ import { type Airwave, createAirwave } from "../../../firmware/mesh/airwave";
 import type { Mesh, MeshConfig } from "../../../firmware/mesh/mesh";
 import { type Encoding, MAX_CHUNK } from "../../../firmware/ota/image";
 import { createReceiver, type Receiver } from "../../../firmware/ota/receiver";
-import { createSender, type Sender } from "../../../firmware/ota/sender";
-import { PACKAGE_NAK, PACKAGE_OFFER, PACKAGE_REPORT } from "../../../firmware/ota/session";
+import { createServer, type ServerStats } from "../../../firmware/ota/server";
+import { PACKAGE_NAK, PACKAGE_OFFER, PACKAGE_REPORT, type Session } from "../../../firmware/ota/session";
+import type { UpdateNode } from "../../../firmware/ota/update-node";
 import type { Engine } from "../../../firmware/engine/engine";
 import { Bitmap } from "../../../firmware/wire/bitmap";
 import type { Package } from "../../../firmware/wire/packages";
@@ -27,8 +28,9 @@ export interface Station {
   member: Member;
   mesh: Mesh;
   airwave: Airwave;
-  sender: Sender;
   receiver: Receiver;
+  /** What the transfer under way has sent; zeros without one. */
+  sent: () => ServerStats;
   flash: Flash;
   restarts: number;
   /** State and error code at every change. */
@@ -46,6 +48,7 @@ export interface StationOptions {
   /** The running image is on trial. */
   trial?: boolean;
   image?: string;
+  hash?: string;
   flash?: Flash;
   config?: Partial<MeshConfig>;
   slotPages?: number;
@@ -53,13 +56,14 @@ export interface StationOptions {
 }
 
 /** What the test world leaves out of its engines. */
-export const codecs: Pick<Engine, "sha256" | "crc32" | "unshrink" | "toBase64" | "fromBase64"> = {
+export const codecs: Pick<Engine, "sha256" | "digest" | "crc32" | "unshrink" | "toBase64" | "fromBase64"> = {
   sha256: (data) => {
     const digest = createHash("sha256")
       .update(typeof data === "string" ? Buffer.from(data, "latin1") : data)
       .digest();
     return Uint8Array.from(digest).buffer;
   },
+  digest: (bytes) => createHash("sha256").update(bytes, "latin1").digest().toString("latin1"),
   crc32: (bytes) => crc32(Buffer.from(bytes, "latin1")),
   unshrink: (bytes) => decompress(Buffer.from(bytes, "latin1")).toString("latin1"),
   toBase64: (bytes) => Buffer.from(bytes, "latin1").toString("base64"),
@@ -77,7 +81,7 @@ export function boot(world: World, id: number, options: StationOptions = {}): St
   const member = join(
     world,
     { name: `w${id}`, id, wifi: true, hardware },
-    { root: id === 1, hello: { v: "1.0.0", c: 7 }, ...options.config },
+    { root: id === 1, hello: { v: "1.0.0", c: 55 }, ...options.config },
   );
   const { mesh } = member;
   const { engine } = member.node;
@@ -96,20 +100,23 @@ export function boot(world: World, id: number, options: StationOptions = {}): St
       })) satisfies Engine["openDatagrams"],
   });
   station.airwave = createAirwave(engine, mesh);
-  station.sender = createSender(engine, mesh, station.airwave, flash.stage);
   const identity = {
     hardware,
     role: "node",
     version: "1.0.0",
     image: options.image ?? "",
+    hash: options.hash ?? "",
     installs: options.installs ?? true,
     trial: options.trial ?? false,
   };
-  station.receiver = createReceiver(engine, mesh, station.airwave, station.sender, flash, identity, () => {
+  const { airwave } = station;
+  station.receiver = createReceiver({ engine, mesh, airwave, ...flash, identity }, () => {
     const { receiver } = station;
     const error = receiver.error();
     station.changes.push(receiver.state() + (error ? `:${error}` : ""));
   });
+  const nothing = { chunks: 0, repairs: 0, coded: 0, polls: 0, naks: 0, pieces: 0 };
+  station.sent = () => station.receiver.sent() ?? nothing;
   mesh.onPackage(PACKAGE_REPORT, (pkg) => void station.reports.push(pkg));
   station.airwave.start();
   return station;
@@ -185,7 +192,7 @@ export function load(origin: Station, image: Image): void {
   if (!origin.receiver.serveStaged(image.id, 20)) throw new Error("the stage is not served");
 }
 
-/** Serves an image that the firmware itself would not: the sender is told directly, and so is what it is asked for. */
+/** Serves an image that the firmware itself would not: a server of its own answers what the origin is asked for. */
 export function loadUnchecked(origin: Station, image: Image): void {
   fillStage(origin.flash.stage, image);
   const blob = new Bitmap(Math.ceil(image.blob.length / MAX_CHUNK));
@@ -193,11 +200,18 @@ export function loadUnchecked(origin: Station, image: Image): void {
   for (let i = 0; i < blob.size; i++) blob.put(i, true);
   for (let i = 0; i < payload.size; i++) payload.put(i, true);
   const tag = Buffer.from(image.id, "hex").toString("latin1", 0, 4);
-  const rest = { hashes: null, origin: origin.id, sequential: false, pace: 20, forMe: false };
   const { id, manifest } = image;
-  origin.sender.serve({ id, tag, blobBytes: image.blob.length, blob, payload, manifest, ...rest });
-  origin.mesh.onPackage(PACKAGE_NAK, (pkg) => {
-    if (pkg.id === id) origin.sender.want(pkg.from, false, pkg.p === 1, codecs.fromBase64(pkg.m as string), 0);
+  const from = { hashes: 0, hashText: 0, origin: origin.id, source: origin.id };
+  const session: Session = {
+    ...{ id, manifest, tag, blob, payload, ...from },
+    ...{ blobBytes: image.blob.length, transport: "broadcast", pace: 20, forMe: false },
+  };
+  const { engine } = origin.member.node;
+  const { mesh, airwave } = origin;
+  const server = createServer({ engine, mesh, airwave, ...origin.flash } as unknown as UpdateNode, session);
+  mesh.onPackage(PACKAGE_NAK, (pkg, neighbour) => {
+    const from = mesh.neighbours().find((one) => one.id === neighbour);
+    if (pkg.id === id && from) server.want(from, pkg.p === 1, codecs.fromBase64(pkg.m as string), 0);
   });
 }
 
