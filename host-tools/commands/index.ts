@@ -25,6 +25,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => (require("./demo") as typeof import("./demo")).demo,
   },
   {
+    name: "push",
+    summary: "send an update through a mesh",
+    load: () => (require("./push") as typeof import("./push")).push,
+  },
+  {
     name: "flash",
     summary: "put Espruino, firmware and settings on boards over USB",
     load: () => (require("./flash") as typeof import("./flash")).flash,
