@@ -154,6 +154,10 @@ export function createEspruinoEngine(boot: BootInfo): Engine {
       "cold";
       return atob(text);
     },
+    copy: E.mapInPlace,
+    collect: function () {
+      process.memory();
+    },
     memory: function () {
       const m = process.memory(false);
       return { free: m.free, total: m.total };

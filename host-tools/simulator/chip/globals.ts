@@ -4,6 +4,7 @@ import { crc32 } from "node:zlib";
 import type { ChipBoard } from "./board";
 import { asBytes, asText } from "./bytes";
 import { UNIT_COST } from "./cost-table";
+import { createGraphics } from "./graphics";
 import * as heatshrink from "./heatshrink";
 import { MemoryMap } from "./memory-map";
 import type { RealmHelpers } from "./prelude";
@@ -39,6 +40,7 @@ export function createGlobals(context: GlobalsContext): Record<string, unknown> 
   };
   return {
     E: createE(context),
+    Graphics: createGraphics(context),
     process: createProcess(context),
     console: { log: print, warn: print, error: print, info: print, debug: print, trace: () => {} },
     print,
@@ -114,6 +116,12 @@ function createE(context: GlobalsContext): object {
       const result = realm.uint8Array(bytes.length);
       bytes.copy(Buffer.from(result.buffer));
       return result;
+    },
+    mapInPlace(from: unknown, to: ArrayBufferView, map?: unknown): void {
+      if (map !== undefined) throw realm.error("mapInPlace with a map is not supported by the virtual chip");
+      const target = asBytes(to)!;
+      const copied = asBytes(from)!.copy(target);
+      charge(copied * UNIT_COST["set array"]!);
     },
     toArrayBuffer: (text: unknown) => (typeof text === "string" ? buffer(realm, asBytes(text)!) : undefined),
     getAddressOf: (value: unknown, flat?: unknown) => (flat ? map.addressOf(value) : 0x3fff0000),
