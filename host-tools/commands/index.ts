@@ -30,6 +30,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => (require("./push") as typeof import("./push")).push,
   },
   {
+    name: "bridge",
+    summary: "tell MQTT, Home Assistant, Prometheus or InfluxDB about a mesh",
+    load: () => (require("./bridge") as typeof import("./bridge")).bridge,
+  },
+  {
     name: "flash",
     summary: "put Espruino, firmware and settings on boards over USB",
     load: () => (require("./flash") as typeof import("./flash")).flash,

@@ -5,10 +5,12 @@ import { loadBoard } from "../build/board";
 import { assemble, blobChunks, type Image } from "../build/image";
 import { chooseEncoding } from "../build/choose-encoding";
 import { paceFor, sendersIn } from "../gateway/distribution";
+import type { RolloutView } from "../gateway/fleet-view";
 import { type NodeProgress, type Push, startPush } from "../gateway/push";
 import { type Build, buildFor } from "./firmware-builds";
 import { meanLoss } from "./loss";
 import type { Scenario } from "./scenario";
+import { judgeRollout, type ScenarioRollout, startScenarioRollout } from "./scenario-rollout";
 import { createScenarioFleet, lossModel } from "./scenario-fleet";
 
 export interface NodeResult {
@@ -60,6 +62,8 @@ export interface ScenarioResult {
   compactions: number;
   faults: string[];
   list: NodeResult[];
+  /** How the update went wave by wave; null when it had no waves. */
+  rollout: RolloutView | null;
   /** Expectations that did not hold, in words. */
   failures: string[];
 }
@@ -93,7 +97,9 @@ export async function runScenario(scenario: Scenario, watcher: ScenarioWatcher =
   const common = { app: scenario.app, board: scenario.board };
   const telemetry = new Map<number, Telemetry>();
   let push: Push | null = null;
+  let rollout: ScenarioRollout | null = null;
   const { fleet, lastEvent } = await createScenarioFleet(scenario, {
+    telemetrySeconds: scenario.telemetry,
     onPrint: (node, line) => watcher.print?.(node, line),
     onTelemetry(frame) {
       telemetry.set(frame.node, frame);
@@ -107,6 +113,10 @@ export async function runScenario(scenario: Scenario, watcher: ScenarioWatcher =
     if (payload === undefined) return;
     if (frame.kind === "tcp" ? payload.includes('"type":716') : payload.charCodeAt(0) === 67) transmissions++;
   });
+
+  for (const event of scenario.events) {
+    if (event.rollout ?? event.rolloutRestart) world.events.at(event.at * 1000, () => rollout?.happen(event));
+  }
 
   let formed = -1;
   let wholeSince = -1;
@@ -129,6 +139,7 @@ export async function runScenario(scenario: Scenario, watcher: ScenarioWatcher =
     hops = Math.max(0, ...hopsOf.values());
     const request = {
       ...common,
+      ...(update.app === undefined ? {} : { app: update.app }),
       version: update.version,
       chunkBytes: update.chunkBytes,
       size: update.size,
@@ -156,6 +167,10 @@ export async function runScenario(scenario: Scenario, watcher: ScenarioWatcher =
     pushed = fleet.seconds();
     lowerBound = (image.chunks.length + blobChunks(image)) * senders;
     transmissions = 0;
+    if (update.rollout) {
+      push = rollout = startScenarioRollout(fleet, scenario, image, telemetry, () => void (pushDone = true));
+      return;
+    }
     push = startPush(
       fleet.gateway,
       image,
@@ -231,6 +246,7 @@ export async function runScenario(scenario: Scenario, watcher: ScenarioWatcher =
     compactions: fleet.nodes.reduce((sum, { chip }) => sum + chip.stats.compactions, 0),
     faults: fleet.nodes.flatMap(({ number, chip }) => chip.faults.map((fault) => `node ${number}: ${fault}`)),
     list,
+    rollout: (rollout as ScenarioRollout | null)?.view() ?? null,
     failures: [],
   };
   result.failures = judge(scenario, result);
@@ -271,6 +287,7 @@ export function judge(scenario: Scenario, result: ScenarioResult): string[] {
   if (expect.hopsAtLeast !== undefined) {
     check(result.hops >= expect.hopsAtLeast, `hopsAtLeast: expected ${expect.hopsAtLeast}, there are ${result.hops}`);
   }
+  if (expect.rollout) failures.push(...judgeRollout(expect.rollout, result.rollout));
   if (expect.error !== undefined) {
     const errors = result.list.filter(({ state }) => state === "failed").map(({ error }) => error);
     check(
