@@ -25,6 +25,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => (require("./demo") as typeof import("./demo")).demo,
   },
   {
+    name: "bridge",
+    summary: "tell MQTT, Home Assistant, Prometheus or InfluxDB about a mesh",
+    load: () => (require("./bridge") as typeof import("./bridge")).bridge,
+  },
+  {
     name: "flash",
     summary: "put Espruino, firmware and settings on boards over USB",
     load: () => (require("./flash") as typeof import("./flash")).flash,
