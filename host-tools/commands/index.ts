@@ -30,6 +30,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => (require("./dashboard") as typeof import("./dashboard")).dashboard,
   },
   {
+    name: "push",
+    summary: "send an update through a mesh",
+    load: () => (require("./push") as typeof import("./push")).push,
+  },
+  {
     name: "bridge",
     summary: "tell MQTT, Home Assistant, Prometheus or InfluxDB about a mesh",
     load: () => (require("./bridge") as typeof import("./bridge")).bridge,
