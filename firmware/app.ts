@@ -2,6 +2,7 @@
 import { type BootInfo, createEspruinoEngine } from "./engine/espruino";
 import { createNode, type EspalierNode, type Settings } from "./node";
 import type { Mesh } from "./mesh/mesh";
+import { createSerialLink } from "./mesh/serial-link";
 import { CAN_AIRWAVE, CAN_DEFLATE, CAN_DELTA, CAN_HEATSHRINK, CAN_REPAIR } from "./wire/packages";
 
 /** Set by the build. */
@@ -19,11 +20,14 @@ export const node: EspalierNode = createNode({
   stage: engine.region("stage")!,
   running: engine.region(boot.slot)!,
   spare: engine.region(boot.slot === "slot0" ? "slot1" : "slot0")!,
+  trust: engine.region("trust"),
   trial: boot.trial,
   starts: boot.starts,
   installs: true,
   telemetry: null,
 });
+
+createSerialLink(engine, node.mesh, node.airwave);
 
 // Needed no more, and some forty variables of RAM.
 boot.regions = {};

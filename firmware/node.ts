@@ -2,9 +2,12 @@
 import type { Engine, Region } from "./engine/engine";
 import { type Airwave, createAirwave } from "./mesh/airwave";
 import { createMesh, type Mesh, type MeshConfig } from "./mesh/mesh";
+import { type ControlAuth, createControlAuth } from "./ota/control-auth";
+import type { Manifest } from "./ota/image";
 import { MARK, SLOT_CONFIRMED } from "./ota/layout";
 import { createReceiver, type Receiver } from "./ota/receiver";
 import { readSlot } from "./ota/slots";
+import { configuredKey, confirmTrust, readTrust, type SecuritySettings } from "./ota/trust";
 import type { Identity } from "./ota/update-node";
 import { createReporter } from "./status/reporter";
 import { createSampler } from "./status/sampler";
@@ -24,7 +27,7 @@ const QUERY_SPREAD_MS = 15000;
 const QUERY_MS = 1800000;
 
 /** The node's configuration as provisioned, JSON in the Storage file "cfg". */
-export interface Settings {
+export interface Settings extends SecuritySettings {
   mesh: MeshConfig;
   role: string;
   /** seconds between telemetry frames, 10..1200 in steps of five; 60 unless given */
@@ -41,6 +44,8 @@ export interface NodeParts {
   stage: Region;
   running: Region;
   spare: Region;
+  /** Where what the node believes about images is kept; null on a laptop. */
+  trust?: Region | null;
   trial: boolean;
   starts: number;
   /** false on a laptop */
@@ -49,6 +54,8 @@ export interface NodeParts {
   telemetry: TelemetryReceiver | null;
   /** Called when the state of an update here changes. */
   updateChanged?: () => void;
+  /** Who commands others: first number of its control messages (host-tools/gateway/control-clock.ts). */
+  controlStart?: number;
 }
 
 export interface EspalierNode {
@@ -60,6 +67,8 @@ export interface EspalierNode {
   readonly airwave: Airwave;
   readonly receiver: Receiver;
   readonly stream: Stream;
+  /** Seals and opens control messages. */
+  readonly control: ControlAuth;
   /** Runs `handler` once the node has started. */
   onReady(handler: () => void): void;
   after(milliseconds: number, run: () => void): number;
@@ -67,13 +76,13 @@ export interface EspalierNode {
   start(): void;
 }
 
-/** `resultHash` of a slot's manifest, "" when there is none to read. */
-function resultHash(manifest: string): string {
+/** A slot's manifest, parsed once already when it was written; {} when there is none to read. */
+function manifestOf(text: string): Partial<Manifest> {
   "cold";
   try {
-    return JSON.parse(manifest).resultHash || "";
+    return JSON.parse(text) as Manifest;
   } catch (error) {
-    return "";
+    return {};
   }
 }
 
@@ -81,20 +90,30 @@ export function createNode(parts: NodeParts): EspalierNode {
   const engine = parts.engine;
   const settings = parts.settings;
   const running = readSlot(parts.running);
+  const manifest = running ? manifestOf(running.manifest) : {};
+  const key = configuredKey(engine, settings.publicKey);
+  const trust = readTrust(engine, parts.trust || null, key, manifest.counter || 0);
   const identity: Identity = {
+    product: settings.product || settings.mesh.meshName,
     hardware: engine.hardware,
     role: settings.role,
     version: parts.version,
     image: running && running.verified ? running.id : "",
-    hash: running ? resultHash(running.manifest) : "",
+    hash: manifest.resultHash || "",
     installs: parts.installs,
     trial: parts.trial,
   };
   settings.mesh.hello = { v: parts.version, c: parts.capabilities };
   const mesh = createMesh(engine, settings.mesh);
   const airwave = createAirwave(engine, mesh);
+  const control = createControlAuth(engine, mesh, {
+    key: settings.meshKey || "",
+    start: parts.controlStart || 0,
+  });
   const receiver = createReceiver(
     {
+      control: control,
+      trust: trust,
       engine: engine,
       mesh: mesh,
       airwave: airwave,
@@ -151,6 +170,8 @@ export function createNode(parts: NodeParts): EspalierNode {
     if (connectedSince >= 0 && now - connectedSince >= CONFIRM_MS) {
       trial = false;
       parts.running.write(SLOT_CONFIRMED, MARK);
+      const confirmed = readSlot(parts.running);
+      if (confirmed) confirmTrust(engine, parts.trust || null, key, trust, JSON.parse(confirmed.manifest));
       receiver.trialOver();
       reporter.send(0);
       return;
@@ -168,6 +189,7 @@ export function createNode(parts: NodeParts): EspalierNode {
     airwave: airwave,
     receiver: receiver,
     stream: stream,
+    control: control,
     onReady: function (handler: () => void) {
       "cold";
       ready.push(handler);

@@ -24,7 +24,7 @@ export function compareVersions(a: string, b: string): number {
 export function sendQuery(node: UpdateNode, id: string | undefined, everybody: boolean): void {
   "cold";
   const identity = node.identity;
-  node.mesh.sendPackage({
+  const question = {
     type: PACKAGE_QUERY,
     routing: everybody ? 2 : 0,
     dest: 0,
@@ -32,7 +32,14 @@ export function sendQuery(node: UpdateNode, id: string | undefined, everybody: b
     hardware: identity.hardware,
     role: identity.role,
     version: identity.version,
-  });
+    n: node.control.nonce(),
+  };
+  if (everybody) node.mesh.sendPackage(question);
+  else
+    for (const one of node.mesh.neighbours()) {
+      question.dest = one.id;
+      node.mesh.sendPackage(question);
+    }
 }
 
 /** Answers such a question if the image lies complete in the stage. */
@@ -53,6 +60,7 @@ export function answerQuery(node: UpdateNode, pkg: Package): void {
     type: PACKAGE_SOURCE,
     routing: 1,
     dest: pkg.from,
+    from: node.mesh.getNodeId(),
     id: staged.id,
     blob: staged.blobBytes,
     hardware: identity.hardware,
@@ -61,9 +69,10 @@ export function answerQuery(node: UpdateNode, pkg: Package): void {
     h: identity.hash.substr(0, 16),
     transport: "peer",
     pace: USUAL_PACE,
+    n: pkg.n,
   };
   engine.after(1 + (engine.random() % (ANSWER_MS * Math.max(1, node.mesh.getHopCount(pkg.from)))), function () {
-    node.mesh.sendPackage(answer);
+    node.mesh.sendPackage(node.control.seal(answer as unknown as Package));
   });
 }
 

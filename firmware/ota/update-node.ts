@@ -2,9 +2,13 @@
 import type { Engine, Region } from "../engine/engine";
 import type { Airwave } from "../mesh/airwave";
 import type { Mesh } from "../mesh/mesh";
+import type { ControlAuth } from "./control-auth";
+import type { Trust } from "./trust";
 
 /** What runs here. */
 export interface Identity {
+  /** What images must be for; usually the name of the mesh. */
+  product: string;
   hardware: string;
   role: string;
   version: string;
@@ -40,6 +44,10 @@ export interface UpdateNode {
   readonly running: Region;
   readonly spare: Region;
   readonly identity: Identity;
+  /** Opens what may command this node. */
+  readonly control: Pick<ControlAuth, "seal" | "open" | "nonce">;
+  /** Whose images are taken. */
+  readonly trust: Trust;
   readonly stats: ReceiverStats;
   state: UpdateState;
   /** Error code of the last failure, or "". */

@@ -1,12 +1,18 @@
 /** Tells nodes what to do with one image, and hears what they report. What is to happen when is decided elsewhere. */
 import type { EspalierNode } from "../../firmware/node";
 import { MAX_CHUNK } from "../../firmware/ota/image";
-import { PACKAGE_ABORT, PACKAGE_ACTIVATE, PACKAGE_OFFER, PACKAGE_REPORT } from "../../firmware/ota/session";
+import {
+  PACKAGE_ABORT,
+  PACKAGE_ACTIVATE,
+  PACKAGE_OFFER,
+  PACKAGE_REPORT,
+  PACKAGE_ROLLBACK,
+} from "../../firmware/ota/session";
 import { FRAME_HEADER } from "../../firmware/wire/frames";
 import type { Package } from "../../firmware/wire/packages";
 import { fillStage, type Image } from "../build/image";
 
-export type Transport = "broadcast" | "sequential";
+export type Transport = "broadcast" | "sequential" | "peer";
 
 /** What a node says of the image. Every value is its own and may be anything that its type allows. */
 export interface NodeReport {
@@ -42,10 +48,9 @@ export interface DistributionOptions {
   transport: Transport;
   /** Milliseconds between the frames of one sender; computed from the mesh unless given. */
   pace?: number;
+  /** Share of the channel that the update may fill, 0..1; AIRTIME_SHARE unless given. */
+  airtime?: number;
 }
-
-/** Back to the image before: {id of the one to leave, only}. */
-export const PACKAGE_ROLLBACK = 717;
 
 /** Share of the channel that an update may fill. */
 const AIRTIME_SHARE = 0.75;
@@ -56,9 +61,9 @@ const MAX_NAMED = 40;
 const MAX_TEXT = 40;
 
 /** Milliseconds between frames so that all senders of one collision domain together keep to the airtime share. */
-export function paceFor(senders: number): number {
+export function paceFor(senders: number, airtime = AIRTIME_SHARE): number {
   const frameMs = ((MAX_CHUNK + FRAME_HEADER) * 8) / SITE_THROUGHPUT;
-  return Math.ceil((frameMs / AIRTIME_SHARE) * Math.max(1, senders));
+  return Math.ceil((frameMs / airtime) * Math.max(1, senders));
 }
 
 interface TreeNode {
@@ -100,11 +105,11 @@ export function readReport(pkg: Package, imageId: string): NodeReport | null {
 export function createDistribution(
   gateway: EspalierNode,
   image: Image,
-  { transport, pace: fixedPace }: DistributionOptions,
+  { transport, pace: fixedPace, airtime }: DistributionOptions,
 ): Distribution {
   const { engine, mesh } = gateway;
   const listeners = new Set<(report: NodeReport) => void>();
-  const pace = (): number => fixedPace ?? paceFor(sendersIn(JSON.parse(mesh.subConnectionJson()) as TreeNode));
+  const pace = (): number => fixedPace ?? paceFor(sendersIn(JSON.parse(mesh.subConnectionJson()) as TreeNode), airtime);
 
   fillStage(engine.region("stage")!, image);
   gateway.receiver.serveStaged(image.id, pace());
@@ -113,22 +118,23 @@ export function createDistribution(
     if (report) for (const listener of [...listeners]) listener(report);
   });
 
-  function send(type: number, nodes: readonly number[] | null, fields: object): void {
-    const common = { type, routing: 2, from: mesh.getNodeId(), id: image.id, ...fields };
-    if (!nodes) mesh.sendPackage(common);
+  function send(type: number, nodes: readonly number[] | null, fields: object, once = false): void {
+    const common = { type, routing: 2, from: mesh.getNodeId(), dest: 0, id: image.id, ...fields };
+    if (!nodes) mesh.sendPackage(gateway.control.seal(common, once));
     for (let at = 0; nodes && at < nodes.length; at += MAX_NAMED) {
-      mesh.sendPackage({ ...common, only: nodes.slice(at, at + MAX_NAMED) });
+      mesh.sendPackage(gateway.control.seal({ ...common, only: nodes.slice(at, at + MAX_NAMED) }, once));
     }
   }
 
   return {
     offer(nodes) {
-      const { hardware, role, version } = image.manifest;
-      send(PACKAGE_OFFER, nodes, { blob: image.blob.length, hardware, role, version, transport, pace: pace() });
+      const { hardware, role, version, resultHash } = image.manifest;
+      const h = resultHash.slice(0, 16);
+      send(PACKAGE_OFFER, nodes, { blob: image.blob.length, hardware, role, version, h, transport, pace: pace() });
     },
     activate: (nodes) => send(PACKAGE_ACTIVATE, nodes, {}),
     drop: () => send(PACKAGE_ABORT, null, {}),
-    rollBack: (nodes) => send(PACKAGE_ROLLBACK, nodes, {}),
+    rollBack: (nodes) => send(PACKAGE_ROLLBACK, nodes, {}, true),
     onReport(listener) {
       listeners.add(listener);
       return () => void listeners.delete(listener);

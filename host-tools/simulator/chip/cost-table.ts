@@ -89,6 +89,7 @@ export const UNIT_COST: { readonly [name: string]: number } = {
   repeat: 75,
   padStart: 75,
   padEnd: 75,
+  /** From where the search begins to where it ends. */
   indexOf: 451,
   lastIndexOf: 470,
   includes: 470,
@@ -130,9 +131,12 @@ export const UNIT_COST: { readonly [name: string]: number } = {
   "Object.keys": 5930,
   "JSON.stringify": 219,
   /** For each comma and colon. */
-  "JSON.stringify part": 2440,
+  "JSON.stringify part": 2100,
+  /** For each object and list. */
+  "JSON.stringify object": 5000,
   "JSON.parse": 153,
   "JSON.parse part": 1210,
+  "JSON.parse object": 2000,
   "CRC32 text": 191,
   "CRC32 array": 280,
   hash: 82.9,
@@ -141,6 +145,10 @@ export const UNIT_COST: { readonly [name: string]: number } = {
   "heatshrink in": 892,
   "heatshrink out": 110,
   bytes: 0.6,
+  /** Drawing an image: fixed, and for each pixel of 4 bits, or of 8 through a palette. */
+  image: 40000,
+  "image pixel": 118,
+  "image pixel, palette": 132,
   /** For each element in front of the one that is indexed: arrays and objects are linear lists. */
   arrayIndex: 203,
   objectKey: 356,

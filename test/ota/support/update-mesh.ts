@@ -4,6 +4,7 @@ import { crc32 } from "node:zlib";
 import { type Airwave, createAirwave } from "../../../firmware/mesh/airwave";
 import type { Mesh, MeshConfig } from "../../../firmware/mesh/mesh";
 import { type Encoding, MAX_CHUNK } from "../../../firmware/ota/image";
+import { type ControlAuth, createControlAuth } from "../../../firmware/ota/control-auth";
 import { createReceiver, type Receiver } from "../../../firmware/ota/receiver";
 import { createServer, type ServerStats } from "../../../firmware/ota/server";
 import { PACKAGE_NAK, PACKAGE_OFFER, PACKAGE_REPORT, type Session } from "../../../firmware/ota/session";
@@ -29,6 +30,7 @@ export interface Station {
   mesh: Mesh;
   airwave: Airwave;
   receiver: Receiver;
+  control: ControlAuth;
   /** What the transfer under way has sent; zeros without one. */
   sent: () => ServerStats;
   flash: Flash;
@@ -48,7 +50,15 @@ export interface StationOptions {
   /** The running image is on trial. */
   trial?: boolean;
   image?: string;
+  version?: string;
   hash?: string;
+  meshKey?: string;
+  /** Whose images are taken; everybody's unless given. */
+  publicKey?: Buffer;
+  /** Security counter. */
+  counter?: number;
+  /** Of who commands the others. */
+  controlStart?: number;
   flash?: Flash;
   config?: Partial<MeshConfig>;
   slotPages?: number;
@@ -101,16 +111,20 @@ export function boot(world: World, id: number, options: StationOptions = {}): St
   });
   station.airwave = createAirwave(engine, mesh);
   const identity = {
+    product: "espalier",
     hardware,
     role: "node",
-    version: "1.0.0",
+    version: options.version ?? "1.0.0",
     image: options.image ?? "",
     hash: options.hash ?? "",
     installs: options.installs ?? true,
     trial: options.trial ?? false,
   };
   const { airwave } = station;
-  station.receiver = createReceiver({ engine, mesh, airwave, ...flash, identity }, () => {
+  const control = createControlAuth(engine, mesh, { key: options.meshKey ?? "", start: options.controlStart ?? 0 });
+  station.control = control;
+  const trust = { key: options.publicKey?.toString("latin1") ?? "", counter: options.counter ?? 0, sequence: 0 };
+  station.receiver = createReceiver({ engine, mesh, airwave, control, trust, ...flash, identity }, () => {
     const { receiver } = station;
     const error = receiver.error();
     station.changes.push(receiver.state() + (error ? `:${error}` : ""));
@@ -149,7 +163,7 @@ export function standing(count: number, shape: Shape = "star", options: Record<n
 /** Runs until everybody sees everybody and the access points are open. */
 export function settle(world: World, stations: Station[]): void {
   const whole = (): boolean => stations.every((s) => s.mesh.getNodeList().length === stations.length - 1);
-  if (!world.runUntil(whole, 300000)) throw new Error("the mesh does not form");
+  if (!world.runUntil(whole, 900000)) throw new Error("the mesh does not form");
   world.run(3000);
 }
 
@@ -217,7 +231,7 @@ export function loadUnchecked(origin: Station, image: Image): void {
 
 /** An offer as the origin of an image broadcasts it; any field may be replaced. */
 export function announce(origin: Station, image: Image, more: object = {}): void {
-  origin.mesh.sendPackage({
+  const offer = {
     type: PACKAGE_OFFER,
     routing: 2,
     from: origin.id,
@@ -226,10 +240,12 @@ export function announce(origin: Station, image: Image, more: object = {}): void
     hardware: image.manifest.hardware,
     role: image.manifest.role,
     version: image.manifest.version,
+    h: image.manifest.resultHash.slice(0, 16),
     transport: "broadcast",
     pace: 20,
     ...more,
-  } as unknown as Package);
+  };
+  origin.mesh.sendPackage(origin.control.seal(offer as unknown as Package));
 }
 
 /** The code in a slot that is sealed and verified, or null. */
