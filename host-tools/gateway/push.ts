@@ -11,6 +11,10 @@ export interface PushOptions {
   targets: number[];
   /** Milliseconds between the frames of one sender; computed from the mesh unless given. */
   pace?: number;
+  /** The image is offered to the targets alone; to every node that it fits unless given. */
+  only?: boolean;
+  /** Milliseconds after which nobody waits any more for targets that never said anything about the image. */
+  answerWithin?: number;
   /** Milliseconds after which what is verified is activated and the rest is reported as failed. */
   deadline: number;
   /** Where `image` is a delta: the same bundle as a whole, for nodes that do not run what the delta changes. */
@@ -67,9 +71,11 @@ export function startPush(gateway: EspalierNode, image: Image, options: PushOpti
 
   let distribution = createDistribution(gateway, image, options);
   /** Nodes that the offer is for; everybody whom it fits unless there is a list. */
-  let only: number[] | null = null;
+  let named = options.only ? options.targets : null;
   let began = started;
-  const each = (test: (p: NodeProgress) => boolean): boolean => [...progress.values()].every(test);
+  const expected = (p: NodeProgress): boolean =>
+    p.state !== "silent" || engine.now() - began <= (options.answerWithin ?? Infinity);
+  const each = (test: (p: NodeProgress) => boolean): boolean => [...progress.values()].filter(expected).every(test);
   const timers: number[] = [];
   /** Nodes that refused the delta for what they run. */
   const refused = (): number[] => [...progress.values()].filter((p) => p.error === WRONG_BASE).map((p) => p.node);
@@ -89,7 +95,7 @@ export function startPush(gateway: EspalierNode, image: Image, options: PushOpti
     const nodes = mesh.getNodeList(false).length;
     if (now - lastOffer >= OFFER_EVERY_MS || (nodes > nodesKnown && now - lastOffer > 3000)) {
       lastOffer = now;
-      distribution.offer(only);
+      distribution.offer(named);
     }
     nodesKnown = nodes;
     const late = now - began > options.deadline;
@@ -105,18 +111,19 @@ export function startPush(gateway: EspalierNode, image: Image, options: PushOpti
       if (over) return finish("done");
       if (now - lastActivate >= ACTIVATE_EVERY_MS) {
         lastActivate = now;
-        distribution.activate(null);
+        distribution.activate(named);
       }
     }
   };
 
   /** The delta has done what it could; who could not use it gets everything, in the same session. */
   const sendWhole = (all: Image): void => {
-    only = refused();
-    for (const node of only) Object.assign(progress.get(node)!, { state: "silent", error: "", percent: 0, chunks: 0 });
+    const left = refused();
+    named = left;
+    for (const node of left) Object.assign(progress.get(node)!, { state: "silent", error: "", percent: 0, chunks: 0 });
     distribution = createDistribution(gateway, all, options);
     distribution.onReport(take);
-    distribution.offer(only);
+    distribution.offer(left);
     words.add(wordOf(all));
     began = lastOffer = engine.now();
     phase = "distributing";
@@ -125,6 +132,15 @@ export function startPush(gateway: EspalierNode, image: Image, options: PushOpti
   const take = (report: NodeReport): void => {
     const p = progress.get(report.node);
     if (!p || p.state === "running") return;
+    if (report.state === "current") {
+      // It runs the image, from before or since its restart, and telemetry has not told yet.
+      p.versionBefore ||= report.version;
+      p.version = report.version;
+      p.state = "running";
+      p.percent = 100;
+      p.doneAfter = engine.now() - started;
+      return;
+    }
     p.state = report.state === "relaying" ? "receiving" : report.state;
     p.chunks = report.chunks || p.chunks;
     p.total = report.total || p.total;
@@ -138,7 +154,7 @@ export function startPush(gateway: EspalierNode, image: Image, options: PushOpti
   const wordOf = ({ id }: Image): number => Buffer.from(id, "hex").readUInt32LE(0);
   const words = new Set([wordOf(image)]);
   distribution.onReport(take);
-  distribution.offer(null);
+  distribution.offer(named);
   timers.push(engine.every(500, check));
 
   return {

@@ -1,20 +1,18 @@
 import { PACKAGE_ABORT } from "../../firmware/ota/session";
-import { generateKey, type KeyPair } from "../../host-tools/build/sign";
+import type { KeyPair } from "../../host-tools/build/sign";
 import type { Image } from "../../host-tools/build/image";
-import { signImage } from "../../host-tools/build/sign-image";
+import { KEYS, signed as sign } from "./support/signed";
 import { announce, codeIn, imageOf, load, sampleCode, standing, verified } from "./support/update-mesh";
 
 const CODE = sampleCode(24000);
 const MESH_KEY = "ab".repeat(32);
-let site: KeyPair;
+const [site, other] = KEYS as [KeyPair, KeyPair];
 let signed: Image;
 let forged: Image;
 
 beforeAll(async () => {
-  site = await generateKey(new Uint8Array(48).fill(1));
-  const other = await generateKey(new Uint8Array(48).fill(2));
-  signed = await signImage(imageOf(CODE, "raw"), site.secretKey);
-  forged = await signImage(imageOf(CODE, "heatshrink"), other.secretKey);
+  signed = await sign(imageOf(CODE, "raw"), site);
+  forged = await sign(imageOf(CODE, "heatshrink"), other);
 }, 240_000);
 
 const keyed = (more: object = {}) => ({ publicKey: Buffer.from(site.publicKey), meshKey: MESH_KEY, ...more });
