@@ -72,6 +72,8 @@ export function createMesh(engine: Engine, config: MeshConfig, events?: MeshEven
     state: router as { readonly parentIp: string; readonly apIp: string; readonly stability: number },
     /** JOIN_OFF .. JOIN_STANDING, see join.ts */
     joinPhase: router.join.phase,
+    /** Takes a connection that did not come through the listening port. */
+    accept: router.accept,
     start: function () {
       if (router.running) return;
       router.running = true;
