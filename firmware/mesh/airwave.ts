@@ -114,6 +114,8 @@ export function createAirwave(engine: Engine, mesh: Mesh) {
 
   return {
     stats: stats,
+    /** Takes a datagram that came another way. */
+    take: received,
     start: function () {
       if (timer) return;
       open();

@@ -114,10 +114,7 @@ export function startScenarioRollout(
 }
 
 /** What does not hold of a scenario's expectations of its rollout. */
-export function judgeRollout(
-  expected: NonNullable<Scenario["expect"]["rollout"]>,
-  view: RolloutView | null,
-): string[] {
+export function judgeRollout(expected: NonNullable<Scenario["expect"]["rollout"]>, view: RolloutView | null): string[] {
   if (!view) return ["rollout: there was none"];
   const failures: string[] = [];
   const differs = (name: string, wanted: unknown, found: unknown): void => {
