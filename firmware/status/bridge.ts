@@ -19,6 +19,8 @@ export interface BridgeSettings {
   prefix?: string;
   /** seconds between reports, 5..3600; 30 unless given */
   interval?: number;
+  /** Address of a time server of the network; without it times are 0. */
+  timeServer?: string;
   /** Commands must be signed with it, at least 16 bytes; without it there are none. */
   commandKey?: string;
 }
