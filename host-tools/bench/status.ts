@@ -1,7 +1,14 @@
 /** What status costs: bytes an hour of each way to tell it, for ten nodes, beside the figures of the design document. */
 import { crc32 } from "node:zlib";
 import { encodeFrame, DELTA_STATE } from "../../firmware/wire/telemetry-delta";
-import { decodeTelemetry, encodeTelemetry, type Telemetry, telemetryFields } from "../../firmware/wire/telemetry";
+import {
+  decodeTelemetry,
+  DELTA_FIRST,
+  encodeTelemetry,
+  type Telemetry,
+  telemetryDeltas,
+  telemetryFields,
+} from "../../firmware/wire/telemetry";
 import { PACKAGE_STATUS_REPORT } from "../../firmware/status/reporter";
 import { statusFields } from "../../firmware/status/status-package";
 import { createFrameReader, PACKAGE_STATUS_QUERY } from "../../firmware/status/telemetry-receiver";
@@ -59,7 +66,7 @@ export function measureStream(interval: number, without: readonly string[] = [])
       for (const field of telemetryFields()) {
         const name = field.slice(1) as keyof Telemetry;
         figures.values++;
-        if (Math.abs(told[name] - before[name]) > bandOf(name)) figures.wrong++;
+        if (Math.abs(told[name] - before[name]) > (BANDS.get(name) ?? 0)) figures.wrong++;
       }
     },
     () => undefined,
@@ -85,19 +92,12 @@ export function measureStream(interval: number, without: readonly string[] = [])
   return { ...figures, made: figures.made / share, onAir: figures.onAir / share };
 }
 
-let bands: Map<string, number> | null = null;
-function bandOf(name: string): number {
-  const table = require("../../firmware/wire/telemetry") as typeof import("../../firmware/wire/telemetry");
-  bands ??= new Map(
-    table
-      .telemetryDeltas()
-      .map((text, i) => [
-        table.telemetryFields()[table.DELTA_FIRST + i]!.slice(1),
-        Number(text.slice(1).split(":")[0]),
-      ]),
-  );
-  return bands.get(name) ?? 0;
-}
+const BANDS = new Map(
+  telemetryDeltas().map((text, i) => [
+    telemetryFields()[DELTA_FIRST + i]!.slice(1),
+    Number(text.slice(1).split(":")[0]),
+  ]),
+);
 
 /** Bytes of an hour in a tree of ten, made and on all links. */
 function measurePackages(): Record<"2A" | "2B", { made: number; onAir: number }> {
@@ -184,15 +184,7 @@ const STREAM_COLUMNS = [
 
 function streamRow(name: string, f: StreamFigures): string[] {
   const share = (count: number): string => `${((100 * count) / (f.keys + f.deltas + f.repeats)).toFixed(1)} %`;
-  return [
-    name,
-    kb(f.made),
-    kb(f.onAir),
-    share(f.keys),
-    share(f.deltas),
-    share(f.repeats),
-    `${f.wrong} of ${f.values}`,
-  ];
+  return [name, kb(f.made), kb(f.onAir), share(f.keys), share(f.deltas), share(f.repeats), `${f.wrong} of ${f.values}`];
 }
 
 export async function benchStatus(print: (text: string) => void): Promise<void> {
@@ -205,7 +197,7 @@ export async function benchStatus(print: (text: string) => void): Promise<void> 
       streamRow("every 60 s, without package counters", measureStream(60, ["received", "sent"])),
     ]),
   );
-  print("Target: 1.0 KB an hour and node. A frame that says \"as before\" has 9 bytes, which is 1.08 KB at 30 s.");
+  print('Target: 1.0 KB an hour and node. A frame that says "as before" has 9 bytes, which is 1.08 KB at 30 s.');
   const packages = measurePackages();
   const row = (name: keyof typeof SEED, what: string, made: number, onAir: number): string[] => [
     `${name} ${what}`,
