@@ -84,4 +84,19 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: "erase a board's whole flash",
     load: () => (require("./erase") as typeof import("./erase")).erase,
   },
+  {
+    name: "keygen",
+    summary: "make a key that signs images, or one for control messages",
+    load: () => (require("./keygen") as typeof import("./keygen")).keygen,
+  },
+  {
+    name: "sign",
+    summary: "sign an image, so that nodes take it",
+    load: () => (require("./sign") as typeof import("./sign")).sign,
+  },
+  {
+    name: "verify",
+    summary: "tell whether an image was signed by a key",
+    load: () => (require("./verify") as typeof import("./verify")).verify,
+  },
 ];
