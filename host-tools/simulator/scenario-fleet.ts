@@ -79,6 +79,7 @@ export async function createScenarioFleet(
     differing,
     ...(keys ? { security: keys.settings } : {}),
     ...watch,
+    telemetrySeconds: watch.telemetrySeconds ?? scenario.telemetry,
   });
   const late = new Map(scenario.late.map(({ node, at }) => [node, at]));
   fleet.start(fleet.nodes.map(({ number }) => number).filter((number) => !late.has(number)));
