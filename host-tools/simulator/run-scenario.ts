@@ -113,7 +113,6 @@ export async function runScenario(scenario: Scenario, watcher: ScenarioWatcher =
   let push: Push | null = null;
   let rollout: ScenarioRollout | null = null;
   const { fleet, lastEvent } = await createScenarioFleet(scenario, {
-    telemetrySeconds: scenario.telemetry,
     onPrint: (node, line) => watcher.print?.(node, line),
     onEvent: watcher.event && ((node, milliseconds, label) => watcher.event?.(node, milliseconds, label)),
     onTelemetry(frame) {

@@ -55,6 +55,7 @@ export async function createScenarioFleet(
     code: first.code,
     image: first.image,
     ...watch,
+    telemetrySeconds: watch.telemetrySeconds ?? scenario.telemetry,
   });
   const late = new Map(scenario.late.map(({ node, at }) => [node, at]));
   fleet.start(fleet.nodes.map(({ number }) => number).filter((number) => !late.has(number)));
