@@ -2,7 +2,7 @@
 import { spawnSync } from "node:child_process";
 import * as path from "node:path";
 import { benchStatus } from "./status";
-import { benchUpdates } from "./updates";
+import { benchTransports, benchUpdates } from "./updates";
 import { measureFlashLine } from "./flash-line";
 
 const print = (text: string): void => console.log(text);
@@ -16,6 +16,7 @@ function program(file: string, ...args: string[]): void {
 const PARTS: Record<string, { title: string; run: () => void | Promise<void> }> = {
   inflate: { title: "Inflate", run: () => program("inflate.ts") },
   updates: { title: "Simulated updates of twenty nodes", run: () => benchUpdates(print) },
+  transports: { title: "200 KB to twenty nodes, 5 % loss", run: () => benchTransports(print) },
   status: { title: "Status: bytes an hour", run: () => benchStatus(print) },
   repair: { title: "Coded repair of one hop", run: () => program("repair.ts") },
   flash: {
