@@ -1,6 +1,7 @@
 /** `npm run bench`: every figure that the documentation states, measured anew. Names as arguments pick parts. */
 import { spawnSync } from "node:child_process";
 import * as path from "node:path";
+import { benchMessageDelay } from "./message-delay";
 import { benchStatus } from "./status";
 import { benchTransports, benchUpdates } from "./updates";
 import { measureFlashLine } from "./flash-line";
@@ -17,6 +18,7 @@ const PARTS: Record<string, { title: string; run: () => void | Promise<void> }> 
   inflate: { title: "Inflate", run: () => program("inflate.ts") },
   updates: { title: "Simulated updates of twenty nodes", run: () => benchUpdates(print) },
   transports: { title: "200 KB to twenty nodes, 5 % loss", run: () => benchTransports(print) },
+  delay: { title: "Messages of applications while an update runs", run: () => benchMessageDelay(print) },
   status: { title: "Status: bytes an hour", run: () => benchStatus(print) },
   repair: { title: "Coded repair of one hop", run: () => program("repair.ts") },
   flash: {
