@@ -2,19 +2,31 @@
 import { type BootInfo, createEspruinoEngine } from "./engine/espruino";
 import { createNode, type EspalierNode, type Settings } from "./node";
 import type { Mesh } from "./mesh/mesh";
+import { createDashboard, type NodeDashboard } from "./status/dashboard";
+import { receiveTelemetry } from "./status/telemetry-receiver";
+import { bytesOf } from "./wire/bytes";
+import type { Telemetry } from "./wire/telemetry";
 import { createSerialLink } from "./mesh/serial-link";
 import { CAN_AIRWAVE, CAN_DEFLATE, CAN_DELTA, CAN_HEATSHRINK, CAN_REPAIR } from "./wire/packages";
 
 /** Set by the build. */
 declare const ESPALIER_VERSION: string;
+declare const ESPALIER_ROLE: string;
 declare const BOARD_PINS: { [name: string]: number };
 
 const boot = global.espalierBoot as BootInfo;
 const engine = createEspruinoEngine(boot);
 
+const settings = JSON.parse(engine.settings()) as Settings;
+let dashboard: NodeDashboard | null = null;
+if (ESPALIER_ROLE === "dashboard") {
+  // Browsers take the sockets that children would need.
+  settings.mesh.leaf = true;
+}
+
 export const node: EspalierNode = createNode({
   engine: engine,
-  settings: JSON.parse(engine.settings()) as Settings,
+  settings: settings,
   version: ESPALIER_VERSION,
   capabilities: CAN_AIRWAVE | CAN_DEFLATE | CAN_HEATSHRINK | CAN_DELTA | CAN_REPAIR,
   stage: engine.region("stage")!,
@@ -24,10 +36,34 @@ export const node: EspalierNode = createNode({
   trial: boot.trial,
   starts: boot.starts,
   installs: true,
-  telemetry: null,
+  telemetry:
+    ESPALIER_ROLE === "dashboard"
+      ? receiveTelemetry(function (telemetry: Telemetry) {
+          if (dashboard) dashboard.received(telemetry);
+        })
+      : null,
 });
 
 createSerialLink(engine, node.mesh, node.airwave);
+
+if (ESPALIER_ROLE === "dashboard") {
+  dashboard = createDashboard({
+    engine: engine,
+    version: ESPALIER_VERSION,
+    mesh: settings.mesh.meshName,
+    token: (settings.dashboard && settings.dashboard.token) || "",
+    port: (settings.dashboard && settings.dashboard.port) || 80,
+    region: engine.region("history")!,
+    page: function (offset: number, length: number) {
+      return (require("Storage").read("page", offset, length) as string) || "";
+    },
+    sha1: function (text: string) {
+      return bytesOf(require("crypto").SHA1(text));
+    },
+    subscribe: node.stream.subscribe,
+  });
+  node.onReady(dashboard.start);
+}
 
 // Needed no more, and some forty variables of RAM.
 boot.regions = {};

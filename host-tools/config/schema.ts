@@ -71,6 +71,16 @@ const node = z
       .strictObject({ ssid: z.string().min(1).max(32), password: z.union([password, environment]) })
       .optional()
       .describe("A router to join instead of a parent in the mesh"),
+    dashboard: z
+      .strictObject({
+        token: z
+          .union([z.string().regex(/^[\x21-\x7e]{8,64}$/, "must have 8 to 64 printable characters"), environment])
+          .optional()
+          .describe("What changes need; without it the page is for reading only"),
+        port: z.int().min(1).max(65535).default(80),
+      })
+      .optional()
+      .describe('Of role "dashboard"'),
     telemetrySeconds: z.int().min(10).max(1200).multipleOf(5).optional(),
   })
   .refine((one) => one.mac !== undefined || one.port !== undefined, "needs a mac or a port to be recognised by");

@@ -14,6 +14,8 @@ export interface ProvisionOptions {
   /** The first bundle and the image made of it. */
   code: string;
   image: Image;
+  /** What a dashboard serves: see firmware/status/dashboard.ts. */
+  page?: Buffer;
 }
 
 /** Bytes of the whole Storage area, 0xFF where nothing is. */
@@ -33,6 +35,7 @@ export function provision(options: ProvisionOptions): Buffer {
     files: [
       { name: ".boot0", data: options.loader },
       { name: "cfg", data: JSON.stringify(options.settings) },
+      ...(options.page ? [{ name: "page", data: options.page }] : []),
     ],
     area: { name: AREA_FILE, pages, data: area.data },
   });
