@@ -3,10 +3,11 @@ import { type BootInfo, createEspruinoEngine } from "./engine/espruino";
 import { createNode, type EspalierNode, type Settings } from "./node";
 import type { Mesh } from "./mesh/mesh";
 import { createDashboard, type NodeDashboard } from "./status/dashboard";
-import { receiveTelemetry } from "./status/telemetry-receiver";
 import { bytesOf } from "./wire/bytes";
-import type { Telemetry } from "./wire/telemetry";
 import { createSerialLink } from "./mesh/serial-link";
+import { type Bridge, createBridge } from "./status/bridge";
+import { networkTime } from "./status/network-time";
+import { receiveTelemetry } from "./status/telemetry-receiver";
 import { CAN_AIRWAVE, CAN_DEFLATE, CAN_DELTA, CAN_HEATSHRINK, CAN_REPAIR } from "./wire/packages";
 
 /** Set by the build. */
@@ -16,8 +17,8 @@ declare const BOARD_PINS: { [name: string]: number };
 
 const boot = global.espalierBoot as BootInfo;
 const engine = createEspruinoEngine(boot);
-
 const settings = JSON.parse(engine.settings()) as Settings;
+let bridge: Bridge | null = null;
 let dashboard: NodeDashboard | null = null;
 if (ESPALIER_ROLE === "dashboard") {
   // Browsers take the sockets that children would need.
@@ -37,14 +38,16 @@ export const node: EspalierNode = createNode({
   starts: boot.starts,
   installs: true,
   telemetry:
-    ESPALIER_ROLE === "dashboard"
-      ? receiveTelemetry(function (telemetry: Telemetry) {
-          if (dashboard) dashboard.received(telemetry);
+    ESPALIER_ROLE === "bridge" || ESPALIER_ROLE === "dashboard"
+      ? receiveTelemetry(function (telemetry) {
+          if (ESPALIER_ROLE === "bridge" && bridge) bridge.observe(telemetry);
+          if (ESPALIER_ROLE === "dashboard" && dashboard) dashboard.received(telemetry);
         })
       : null,
 });
 
-createSerialLink(engine, node.mesh, node.airwave);
+// A dashboard has its browsers; nobody reaches the mesh through its console.
+if (ESPALIER_ROLE !== "dashboard") createSerialLink(engine, node.mesh, node.airwave);
 
 if (ESPALIER_ROLE === "dashboard") {
   dashboard = createDashboard({
@@ -63,6 +66,13 @@ if (ESPALIER_ROLE === "dashboard") {
     subscribe: node.stream.subscribe,
   });
   node.onReady(dashboard.start);
+}
+
+if (ESPALIER_ROLE === "bridge" && settings.bridge) {
+  bridge = createBridge(engine, node.mesh, settings.bridge, networkTime(engine, settings.bridge.timeServer || ""));
+  node.onReady(bridge.start);
+  // The root hands telemetry to who asks for it again and again; if this node is the root, that does nothing.
+  node.every(60000, node.stream.subscribe);
 }
 
 // Needed no more, and some forty variables of RAM.

@@ -4,7 +4,7 @@
  */
 import { type Bytes, type Engine, type Region } from "../engine/engine";
 import { le16, le32, u16, u32 } from "../wire/bytes";
-import { decodeTelemetry, encodeTelemetry, INTERVAL_UNIT, type Telemetry } from "../wire/telemetry";
+import { decodeTelemetry, encodeTelemetry, INTERVAL_UNIT, type Telemetry, TELEMETRY_BYTES } from "../wire/telemetry";
 import { createRing, RECORD } from "./ring";
 import { type Browser, createWeb, failure, MAX_BROWSERS, type Pieces, type WebAnswer, type WebRequest } from "./web";
 
@@ -43,20 +43,6 @@ export interface DashboardParts {
   subscribe(): void;
 }
 
-interface Watched {
-  id: number;
-  frame: Bytes;
-  heard: number;
-  seq: number;
-  /** ms between frames */
-  interval: number;
-  parent: number;
-  /** 0 online, 1 late, 2 lost */
-  presence: number;
-  version: number;
-  received: number;
-}
-
 interface Entry {
   rule: number;
   node: number;
@@ -84,7 +70,17 @@ const CONTENT = "Content-Type: application/json\r\nCache-Control: no-store\r\n";
 
 export function createDashboard(parts: DashboardParts): NodeDashboard {
   const engine = parts.engine;
-  const nodes: Watched[] = [];
+  // Columns instead of objects: twenty of those would cost 400 variables more.
+  const ids = new Uint32Array(MAX_NODES);
+  const frames = new Uint8Array(MAX_NODES * TELEMETRY_BYTES);
+  /** ms of `now()` when a node last spoke, seconds between its frames, packages at the last record. */
+  const heard = new Float64Array(MAX_NODES);
+  const intervals = new Uint16Array(MAX_NODES);
+  const counters = new Uint32Array(MAX_NODES);
+  const changes = new Uint32Array(MAX_NODES);
+  /** 0 online, 1 late, 2 lost */
+  const presences = new Uint8Array(MAX_NODES);
+  let count = 0;
   const alerts: Entry[] = [];
   const events: Happening[] = [];
   const history = createRing(parts.region, 0, HISTORY_PAGES);
@@ -133,9 +129,17 @@ export function createDashboard(parts: DashboardParts): NodeDashboard {
     sha1: parts.sha1,
   });
 
-  function find(id: number): Watched | null {
-    for (let i = 0; i < nodes.length; i++) if (nodes[i].id === id) return nodes[i];
-    return null;
+  /** The place of a node, -1 when it is not known. */
+  function find(id: number): number {
+    for (let i = 0; i < count; i++) if (ids[i] === id) return i;
+    return -1;
+  }
+
+  function values(i: number): Telemetry {
+    "cold";
+    const part = new Uint8Array(frames.buffer, i * TELEMETRY_BYTES, TELEMETRY_BYTES);
+    const text = String.fromCharCode.apply(null, part as unknown as number[]);
+    return decodeTelemetry(text, engine.crc32) as Telemetry;
   }
 
   function tell(kind: string, node: number, text: string): void {
@@ -218,19 +222,19 @@ export function createDashboard(parts: DashboardParts): NodeDashboard {
     };
   }
 
-  function nodeView(n: Watched): object {
+  function nodeView(i: number): object {
     "cold";
-    const t = decodeTelemetry(n.frame, engine.crc32) as Telemetry;
+    const t = values(i);
     const roles = ["node", "root", "dashboard", "bridge"];
     return {
-      id: n.id,
-      name: (4294967296 + n.id).toString(16).substr(1),
+      id: t.node,
+      name: (4294967296 + t.node).toString(16).substr(1),
       hardware: "",
       role: t.flags & 4 ? "root" : roles[t.role] || "other",
       version: t.major + "." + t.minor + "." + t.patch,
-      presence: ["online", "stale", "lost"][n.presence],
-      heardAt: n.heard,
-      parent: n.parent,
+      presence: ["online", "stale", "lost"][presences[i]],
+      heardAt: heard[i],
+      parent: t.parent,
       hops: t.hops === 255 ? -1 : t.hops,
       telemetry: t,
     };
@@ -240,8 +244,8 @@ export function createDashboard(parts: DashboardParts): NodeDashboard {
     "cold";
     let root = 0;
     const list: object[] = [];
-    for (let i = 0; i < nodes.length; i++) {
-      const t = decodeTelemetry(nodes[i].frame, engine.crc32) as Telemetry;
+    for (let i = 0; i < count; i++) {
+      const t = values(i);
       if (t.flags & 4) root = t.node;
       list.push({ id: t.node, parent: t.parent, hops: t.hops === 255 ? -1 : t.hops, rssi: t.rssi });
     }
@@ -277,15 +281,14 @@ export function createDashboard(parts: DashboardParts): NodeDashboard {
       browser.stage = 1;
       return JSON.stringify({ type: "hello", info: info() });
     }
-    let node: Watched | null = null;
+    let node = -1;
     let alert: Entry | null = null;
     let event: Happening | null = null;
     let least = Infinity;
-    for (let i = 0; i < nodes.length; i++) {
-      const n = nodes[i];
-      if (n.seq > browser.seen && n.seq < least) {
-        least = n.seq;
-        node = n;
+    for (let i = 0; i < count; i++) {
+      if (changes[i] > browser.seen && changes[i] < least) {
+        least = changes[i];
+        node = i;
       }
     }
     for (let i = 0; i < alerts.length; i++) {
@@ -306,7 +309,7 @@ export function createDashboard(parts: DashboardParts): NodeDashboard {
       browser.seen = least;
       if (event) return JSON.stringify({ type: "events", events: [eventView(event)] });
       if (alert) return JSON.stringify({ type: "alerts", alerts: [alertView(alert)] });
-      return JSON.stringify({ type: "nodes", nodes: [nodeView(node as Watched)] });
+      return JSON.stringify({ type: "nodes", nodes: [nodeView(node)] });
     }
     if (browser.stage === 1) {
       browser.stage = 2;
@@ -324,7 +327,7 @@ export function createDashboard(parts: DashboardParts): NodeDashboard {
   }
 
   /** A list as pieces, one item each. */
-  function listOf(name: string, count: number, item: (index: number) => object): WebAnswer {
+  function listOf(name: string, length: number, item: (index: number) => object): WebAnswer {
     "cold";
     let i = -1;
     return {
@@ -332,8 +335,8 @@ export function createDashboard(parts: DashboardParts): NodeDashboard {
       headers: CONTENT,
       body: function (): Bytes | null {
         i++;
-        if (i > count) return null;
-        if (i === count) return (count ? "" : '{"' + name + '":[') + "]}";
+        if (i > length) return null;
+        if (i === length) return (length ? "" : '{"' + name + '":[') + "]}";
         return (i ? "," : '{"' + name + '":[') + JSON.stringify(item(i));
       },
     };
@@ -358,7 +361,7 @@ export function createDashboard(parts: DashboardParts): NodeDashboard {
     return fallback;
   }
 
-  function historyOf(n: Watched, query: string): WebAnswer {
+  function historyOf(id: number, query: string): WebAnswer {
     "cold";
     const time = now();
     const to = parameter(query, "to", time);
@@ -367,7 +370,7 @@ export function createDashboard(parts: DashboardParts): NodeDashboard {
       return failure("400 Bad Request", "BAD_REQUEST", "from, to and points must be numbers in order");
     }
     const present = Math.floor(time / STEP_MS);
-    const wanted = le32(n.id);
+    const wanted = le32(id);
     let index = -1;
     let comma = "";
     const body: Pieces = function () {
@@ -375,7 +378,7 @@ export function createDashboard(parts: DashboardParts): NodeDashboard {
       if (index === 0) {
         return (
           '{"node":' +
-          n.id +
+          id +
           ',"from":' +
           from +
           ',"to":' +
@@ -480,7 +483,7 @@ export function createDashboard(parts: DashboardParts): NodeDashboard {
     };
   }
 
-  function nodeIn(text: string): Watched | null {
+  function nodeIn(text: string): number {
     "cold";
     return find(parameter("id=" + text, "id", -1));
   }
@@ -515,8 +518,8 @@ export function createDashboard(parts: DashboardParts): NodeDashboard {
     const what = path[0];
     if (path.length === 2 && (what === "nodes" || what === "history")) {
       const n = nodeIn(path[1]);
-      if (!n) return failure("404 Not Found", "NO_SUCH_NODE", "no node with this id was heard");
-      return what === "nodes" ? json(nodeView(n)) : historyOf(n, request.query);
+      if (n < 0) return failure("404 Not Found", "NO_SUCH_NODE", "no node with this id was heard");
+      return what === "nodes" ? json(nodeView(n)) : historyOf(ids[n], request.query);
     }
     if (path.length === 1) {
       if (what === "live" && request.header("upgrade").toLowerCase() === "websocket") {
@@ -524,9 +527,7 @@ export function createDashboard(parts: DashboardParts): NodeDashboard {
       }
       if (what === "info") return json(info());
       if (what === "nodes") {
-        return listOf("nodes", nodes.length, function (i) {
-          return nodeView(nodes[i]);
-        });
+        return listOf("nodes", count, nodeView);
       }
       if (what === "topology") return json(topology());
       if (what === "alerts") return alertList();
@@ -535,9 +536,9 @@ export function createDashboard(parts: DashboardParts): NodeDashboard {
       if (what === "events") {
         const limit = parameter(request.query, "limit", 100);
         if (limit < 1 || limit > 1000) return failure("400 Bad Request", "BAD_REQUEST", '"limit" must be 1 to 1000');
-        const count = Math.min(limit, events.length);
+        const length = Math.min(limit, events.length);
         const last = events.length - 1;
-        return listOf("events", count, function (i) {
+        return listOf("events", length, function (i) {
           return eventView(events[Math.max(0, last - i)]);
         });
       }
@@ -595,67 +596,56 @@ export function createDashboard(parts: DashboardParts): NodeDashboard {
     return json({ acknowledged: true });
   }
 
-  function add(id: number): Watched | null {
+  /** A place for a new node: a free one, or that of the node that is lost for longest; -1 when all are there. */
+  function placeFor(id: number): number {
     "cold";
-    if (nodes.length >= MAX_NODES) {
-      // A node that is lost gives way to one that is there.
-      let silent = -1;
-      for (let i = 0; i < nodes.length; i++) {
-        if (nodes[i].presence === 2 && (silent < 0 || nodes[i].heard < nodes[silent].heard)) silent = i;
-      }
-      if (silent < 0) return null;
-      nodes.splice(silent, 1);
+    let place = -1;
+    if (count < MAX_NODES) place = count++;
+    else {
+      for (let i = 0; i < count; i++) if (presences[i] === 2 && (place < 0 || heard[i] < heard[place])) place = i;
+      if (place < 0) return -1;
     }
-    const n: Watched = {
-      id: id,
-      frame: "",
-      heard: 0,
-      seq: 0,
-      interval: 60000,
-      parent: 0,
-      presence: 0,
-      version: -1,
-      received: 0,
-    };
-    nodes.push(n);
-    return n;
+    ids[place] = id;
+    counters[place] = 0;
+    return place;
   }
 
   function received(t: Telemetry): void {
     "cold";
-    const n = find(t.node) || add(t.node);
-    if (!n) return;
-    const before = n.frame ? decodeTelemetry(n.frame, engine.crc32) : null;
-    const version = t.major * 16777216 + t.minor * 65536 + t.patch;
-    if (!before) tell("node-joined", n.id, "was heard");
+    const known = find(t.node);
+    const i = known < 0 ? placeFor(t.node) : known;
+    if (i < 0) return;
+    let changed = t.alerts;
+    if (known < 0) tell("node-joined", t.node, "was heard");
     else {
-      if (t.uptime < before.uptime) tell("restart", n.id, "restarted");
-      if (n.version !== version) tell("version", n.id, "runs " + t.major + "." + t.minor + "." + t.patch);
+      const before = values(i);
+      changed ^= before.alerts;
+      if (t.uptime < before.uptime) tell("restart", t.node, "restarted");
+      if (t.major !== before.major || t.minor !== before.minor || t.patch !== before.patch) {
+        tell("version", t.node, "runs " + t.major + "." + t.minor + "." + t.patch);
+      }
     }
-    n.frame = encodeTelemetry(t, engine.crc32);
-    n.heard = now();
-    n.interval = t.interval * INTERVAL_UNIT * 1000 || 60000;
-    n.parent = t.parent;
-    n.version = version;
-    n.presence = 0;
-    n.seq = ++sequence;
-    const changed = before ? before.alerts ^ t.alerts : t.alerts;
-    for (let bit = 0; bit < RULE_LOST; bit++) if (changed & (1 << bit)) setAlert(bit, n.id, !!(t.alerts & (1 << bit)));
-    setAlert(RULE_LOST, n.id, false);
+    frames.set(encodeTelemetry(t, engine.crc32) as unknown as number[], i * TELEMETRY_BYTES);
+    heard[i] = now();
+    intervals[i] = t.interval * INTERVAL_UNIT || 60;
+    presences[i] = 0;
+    changes[i] = ++sequence;
+    for (let bit = 0; bit < RULE_LOST; bit++)
+      if (changed & (1 << bit)) setAlert(bit, t.node, !!(t.alerts & (1 << bit)));
+    setAlert(RULE_LOST, t.node, false);
     web.changed();
   }
 
   /** One record of each node that spoke, five minutes apart; one write a turn, for a page may have to be erased first. */
-  function record(index: number): void {
+  function record(i: number): void {
     "cold";
-    if (index >= nodes.length) return;
-    const n = nodes[index];
-    const t = decodeTelemetry(n.frame, engine.crc32);
-    if (t && now() - n.heard < STEP_MS) {
-      const got = t.received >= n.received ? t.received - n.received : 0;
-      n.received = t.received;
+    if (i >= count) return;
+    if (now() - heard[i] < STEP_MS) {
+      const t = values(i);
+      const got = t.received >= counters[i] ? t.received - counters[i] : 0;
+      counters[i] = t.received;
       history.append(
-        le32(n.id) +
+        le32(t.node) +
           le16(step & 65535) +
           String.fromCharCode(t.rssi & 255, t.hops) +
           le16(t.memoryFree) +
@@ -665,21 +655,20 @@ export function createDashboard(parts: DashboardParts): NodeDashboard {
       );
     }
     engine.after(100, function () {
-      record(index + 1);
+      record(i + 1);
     });
   }
 
   function sweep(): void {
     "cold";
     const time = now();
-    for (let i = 0; i < nodes.length; i++) {
-      const n = nodes[i];
-      const silence = (time - n.heard) / n.interval;
+    for (let i = 0; i < count; i++) {
+      const silence = (time - heard[i]) / intervals[i] / 1000;
       const presence = silence > LOST ? 2 : silence > LATE ? 1 : 0;
-      if (presence === n.presence) continue;
-      n.presence = presence;
-      n.seq = ++sequence;
-      if (presence === 2) setAlert(RULE_LOST, n.id, true);
+      if (presence === presences[i]) continue;
+      presences[i] = presence;
+      changes[i] = ++sequence;
+      if (presence === 2) setAlert(RULE_LOST, ids[i], true);
     }
     const present = Math.floor(time / STEP_MS);
     if (present !== step) {

@@ -25,6 +25,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => (require("./demo") as typeof import("./demo")).demo,
   },
   {
+    name: "status",
+    summary: "how the nodes of a mesh are doing",
+    load: () => (require("./status") as typeof import("./status")).status,
+  },
+  {
     name: "dashboard",
     summary: "a page that shows the mesh live: map, history, alerts, updates",
     load: () => (require("./dashboard") as typeof import("./dashboard")).dashboard,
@@ -73,5 +78,20 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: "erase",
     summary: "erase a board's whole flash",
     load: () => (require("./erase") as typeof import("./erase")).erase,
+  },
+  {
+    name: "keygen",
+    summary: "make a key that signs images, or one for control messages",
+    load: () => (require("./keygen") as typeof import("./keygen")).keygen,
+  },
+  {
+    name: "sign",
+    summary: "sign an image, so that nodes take it",
+    load: () => (require("./sign") as typeof import("./sign")).sign,
+  },
+  {
+    name: "verify",
+    summary: "tell whether an image was signed by a key",
+    load: () => (require("./verify") as typeof import("./verify")).verify,
   },
 ];

@@ -69,7 +69,7 @@ class Dashboard {
   async start(): Promise<void> {
     const real = interpreter();
     const { code } = await bundle({
-      app: "apps/sensor.ts",
+      app: null,
       role: "dashboard",
       board: "esp32-devkitc",
       version: "1.0.0",
