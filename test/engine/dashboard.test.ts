@@ -107,7 +107,10 @@ class Dashboard {
     this.session = openTcp("127.0.0.1", meshPort, "tcp:test", { address: "127.0.0.1" });
     await this.session.joined(60_000);
     this.fleet.on("node", ({ id, telemetry }) => void (telemetry && this.frames.set(id, telemetry)));
-    for (let i = 1; i < 20; i++) this.report(i, i === 3 ? { alerts: 1 } : {});
+    for (let i = 1; i < 20; i++) {
+      this.report(i, i === 3 ? { alerts: 1 } : {});
+      await new Promise((resolve) => setTimeout(resolve, 150));
+    }
     await until("all nodes are known", 60, () => this.node.starts > 0);
   }
 
