@@ -28,7 +28,7 @@ import {
   type Session,
   takeManifest,
 } from "./session";
-import { erasePages, openStage, readStage } from "./slots";
+import { erasePages, freeStage, openStage, readStage } from "./slots";
 import type { UpdateNode } from "./update-node";
 import { createXor } from "./xor";
 
@@ -278,6 +278,7 @@ export function createTransfer(node: UpdateNode, s: Session, serving: boolean): 
     erasePages(engine, stage, 0, STAGE_HEADER, function () {
       if (over) return;
       openStage(stage, s.id, s.blobBytes);
+      if (s.free) freeStage(stage, s.id);
       collect();
     });
   }
@@ -478,6 +479,8 @@ export function createTransfer(node: UpdateNode, s: Session, serving: boolean): 
       "cold";
       if (s.transport !== "peer" || s.source === s.origin) s.source = origin;
       s.origin = origin;
+      // The origin is there, and has its reasons to wait.
+      verifiedAt = engine.now();
       if (pulls >= PULL_TRIES) ask();
     },
     offerSource: function (peer: number) {
