@@ -25,6 +25,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => (require("./demo") as typeof import("./demo")).demo,
   },
   {
+    name: "demo-usb",
+    summary: "flash, inject and update three virtual boards, without any hardware",
+    load: () => (require("./demo-usb") as typeof import("./demo-usb")).demoUsb,
+  },
+  {
     name: "push",
     summary: "send an update through a mesh",
     load: () => (require("./push") as typeof import("./push")).push,
