@@ -30,6 +30,16 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => (require("./demo-usb") as typeof import("./demo-usb")).demoUsb,
   },
   {
+    name: "status",
+    summary: "how the nodes of a mesh are doing",
+    load: () => (require("./status") as typeof import("./status")).status,
+  },
+  {
+    name: "dashboard",
+    summary: "a page that shows the mesh live: map, history, alerts, updates",
+    load: () => (require("./dashboard") as typeof import("./dashboard")).dashboard,
+  },
+  {
     name: "push",
     summary: "send an update through a mesh",
     load: () => (require("./push") as typeof import("./push")).push,
@@ -73,5 +83,20 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: "erase",
     summary: "erase a board's whole flash",
     load: () => (require("./erase") as typeof import("./erase")).erase,
+  },
+  {
+    name: "keygen",
+    summary: "make a key that signs images, or one for control messages",
+    load: () => (require("./keygen") as typeof import("./keygen")).keygen,
+  },
+  {
+    name: "sign",
+    summary: "sign an image, so that nodes take it",
+    load: () => (require("./sign") as typeof import("./sign")).sign,
+  },
+  {
+    name: "verify",
+    summary: "tell whether an image was signed by a key",
+    load: () => (require("./verify") as typeof import("./verify")).verify,
   },
 ];

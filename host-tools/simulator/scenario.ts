@@ -109,6 +109,10 @@ export const scenarioSchema = z.strictObject({
       updatedWithin: seconds.optional(),
       /** Chunk frames sent divided by the least that the tree allows. */
       ratioAtMost: z.number().min(1).optional(),
+      /** Milliseconds that one piece of work may hold any node's interpreter, the start of a life apart. */
+      longestSliceMs: z.number().min(1).optional(),
+      /** The same, until the mesh is whole. */
+      longestFormingSliceMs: z.number().min(1).optional(),
       hopsAtLeast: z.number().int().min(1).optional(),
       /** Error code that every node which failed reports. */
       error: z.string().optional(),
