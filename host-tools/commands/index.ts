@@ -20,9 +20,19 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => (require("./simulate") as typeof import("./simulate")).simulate,
   },
   {
+    name: "rollout",
+    summary: "look at rollouts, and pause, resume, approve, abort or undo them",
+    load: () => (require("./rollout") as typeof import("./rollout")).rollout,
+  },
+  {
     name: "demo",
     summary: "update twenty virtual boards over their mesh, without any hardware",
     load: () => (require("./demo") as typeof import("./demo")).demo,
+  },
+  {
+    name: "demo-usb",
+    summary: "flash, inject and update three virtual boards, without any hardware",
+    load: () => (require("./demo-usb") as typeof import("./demo-usb")).demoUsb,
   },
   {
     name: "status",
