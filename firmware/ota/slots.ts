@@ -5,7 +5,7 @@
 import type { Bytes, Engine, Region } from "../engine/engine";
 import { PAGE } from "../engine/engine";
 import { hex, le16, le32, u16, u32, unhex } from "../wire/bytes";
-import { Bitmap } from "../wire/bitmap";
+import { addBitmapBytes, Bitmap } from "../wire/bitmap";
 import { SHORT_HASH } from "./image";
 import * as at from "./layout";
 
@@ -29,6 +29,8 @@ export interface Staged {
   givenUp: boolean;
   /** The payload's pages were erased for this image. */
   erased: boolean;
+  /** It may be handed on to nodes that it was not offered to. */
+  free: boolean;
 }
 
 export function readSlot(slot: Region): Installed | null {
@@ -67,6 +69,7 @@ export function readStage(stage: Region): Staged | null {
     complete: head[at.STAGE_COMPLETE] === at.MARK,
     givenUp: head[at.STAGE_GIVEN_UP] === at.MARK,
     erased: head[at.STAGE_ERASED] === at.MARK,
+    free: head[at.STAGE_FREE] === at.MARK,
   };
 }
 
@@ -77,12 +80,28 @@ export function openStage(stage: Region, id: string, blobBytes: number): void {
   stage.write(0, at.STAGE_MAGIC);
 }
 
+/** The image `id`, if it is in the stage, is for everybody. */
+export function freeStage(stage: Region, id: string): void {
+  "cold";
+  const staged = readStage(stage);
+  if (staged && staged.id === id && !staged.free) stage.write(at.STAGE_FREE, at.MARK);
+}
+
 /** Which chunks the stage holds, as their marks say. */
 export function stagedChunks(stage: Region, count: number): Bitmap {
   "cold";
   const have = new Bitmap(count);
   const marks = stage.read(at.STAGE_MARKS, count);
-  for (let i = 0; i < count; i++) if (marks[i] !== at.UNMARKED) have.put(i, true);
+  let set = "";
+  for (let i = 0; i < count; i += 8) {
+    const eight = marks.substr(i, 8);
+    let byte = 0;
+    if (eight === "\0\0\0\0\0\0\0\0") byte = 255;
+    else if (eight !== "\xff\xff\xff\xff\xff\xff\xff\xff")
+      for (let k = 0; k < eight.length; k++) if (eight[k] !== at.UNMARKED) byte |= 1 << k;
+    set += String.fromCharCode(byte);
+  }
+  addBitmapBytes(have, set);
   return have;
 }
 

@@ -48,6 +48,8 @@ export interface Push {
 
 const OFFER_EVERY_MS = 60000;
 const ACTIVATE_EVERY_MS = 5000;
+/** Telemetry that was on its way when a node restarted comes at most so much later. */
+const LATE_FRAME_MS = 15000;
 
 export function startPush(gateway: EspalierNode, image: Image, options: PushOptions, done: () => void): Push {
   const { engine, mesh } = gateway;
@@ -163,12 +165,19 @@ export function startPush(gateway: EspalierNode, image: Image, options: PushOpti
     telemetry(frame) {
       const p = progress.get(frame.node);
       if (!p) return;
-      p.version = `${frame.major}.${frame.minor}.${frame.patch}`;
-      if (words.has(frame.image)) {
+      const version = `${frame.major}.${frame.minor}.${frame.patch}`;
+      const updated = words.has(frame.image);
+      if (p.state === "running" && !updated) {
+        // Sent before its restart, or after it has gone back to what it ran before.
+        if (engine.now() - started - p.doneAfter < LATE_FRAME_MS) return;
+        p.state = "failed";
+        p.error = "went-back";
+      } else if (updated) {
         if (p.state !== "running") p.doneAfter = engine.now() - started;
         p.state = "running";
         p.percent = 100;
-      } else if (!p.versionBefore) p.versionBefore = p.version;
+      } else if (!p.versionBefore) p.versionBefore = version;
+      p.version = version;
     },
     abort() {
       if (phase === "done" || phase === "aborted") return;
