@@ -29,7 +29,7 @@ import {
   sessionFromStage,
   USUAL_PACE,
 } from "./session";
-import { readSlot, readStage } from "./slots";
+import { freeStage, readSlot, readStage } from "./slots";
 import { createTransfer, type Transfer } from "./transfer";
 import type { ReceiverStats, UpdateNode, UpdateState } from "./update-node";
 
@@ -87,8 +87,9 @@ export function createReceiver(
   let offered: Offer | null = null;
   /** What comes by painlessMesh's own packages, once there was something. */
   let download: Download | null = null;
-  /** An image that failed here for its own fault is not taken again before a restart. */
+  /** An image that failed here for its own fault is not taken again before a restart, and with what code. */
   let failedId = "";
+  let failedCode = "";
 
   node.stats = stats;
   node.state = "idle";
@@ -105,7 +106,10 @@ export function createReceiver(
     const t = transfer;
     if (t) {
       if (readStage(stage)) stage.write(STAGE_GIVEN_UP, MARK);
-      if (code !== "aborted") failedId = t.session.id;
+      if (code !== "aborted") {
+        failedId = t.session.id;
+        failedCode = code;
+      }
       node.state = "failed";
       node.error = code;
       t.report();
@@ -146,7 +150,8 @@ export function createReceiver(
   function begin(s: Session, serving: boolean): void {
     "cold";
     end();
-    transfer = createTransfer(node, s, serving);
+    // Who only passes on what it could not use itself goes on saying why.
+    transfer = createTransfer(node, s, serving, s.id === failedId ? failedCode : "");
     transfer.begin();
   }
 
@@ -215,6 +220,7 @@ export function createReceiver(
       stats.refused++;
       return;
     }
+    if (o.only === undefined) freeStage(stage, o.id);
     const t = transfer;
     if (t && t.session.id === o.id) {
       // An announce that changes in flight is another image under the same name.
@@ -224,7 +230,8 @@ export function createReceiver(
       }
       offered = o;
       t.turnTo(o.from);
-      if (t.session.forMe || !identity.installs || !meant(pkg, me) || !mine(o)) return report();
+      const taken = t.session.forMe || o.id === failedId || identity.trial || !identity.installs;
+      if (taken || !meant(pkg, me) || !mine(o)) return report();
       // Passed on until now, and meant for this node from now on: what the stage holds is gone on with.
       end();
     }

@@ -26,7 +26,7 @@ import type { Bar } from "../ui/progress";
 import { formatTable } from "../ui/table";
 import { addRolloutOptions, policyFrom, refuseWithoutRollout, type RolloutOptions } from "./rollout-options";
 import { beginRollout } from "./rollout-run";
-import { boardOrError, bundleOrError, parseRole, parseVersion } from "./build";
+import { boardOrError, bundleOrError, parseRole, parseVersion, productOf } from "./build";
 
 export interface PushCommandOptions {
   via: string;
@@ -36,6 +36,7 @@ export interface PushCommandOptions {
   role?: string;
   version?: string;
   notes?: string;
+  product?: string;
   node?: string[];
   config?: string;
   pace?: number;
@@ -101,7 +102,7 @@ export function siteNodes(config: string | undefined): Map<number, KnownNode> {
 
 async function sourceOf(file: string, options: PushCommandOptions): Promise<ImageSource> {
   if (!/\.[cm]?[jt]s$/.test(file)) {
-    const given = (["encoding", "board", "role", "version", "notes"] as const).find(
+    const given = (["encoding", "board", "role", "version", "notes", "product"] as const).find(
       (name) => options[name] !== undefined,
     );
     if (given === undefined) return sourceFromFile(file);
@@ -114,7 +115,8 @@ async function sourceOf(file: string, options: PushCommandOptions): Promise<Imag
   const role = options.role ?? "node";
   const version = options.version ?? ownVersion;
   const { code } = await bundleOrError({ app: file, board: board.name, role, version, minify: true });
-  return sourceFromBundle({ code, board, role, version, notes: options.notes }, options.encoding ?? "auto");
+  const product = productOf(options);
+  return sourceFromBundle({ code, product, board, role, version, notes: options.notes }, options.encoding ?? "auto");
 }
 
 /** Waits on the clock of the session's engine, which may be virtual. */
@@ -215,8 +217,9 @@ export function addPushOptions(command: Command): Command {
     .option("-r, --role <name>", "of an application: which nodes it is for; node unless given", parseRole)
     .option("--version <version>", "of an application: what it reports", parseVersion)
     .option("--notes <text>", "of an application: what changed")
+    .option("--product <name>", "of an application: the mesh's name in flash.config.json unless given")
     .option("-n, --node <id>", "only this node: 8 hexadecimal digits, or its name; may be given again", collect)
-    .option("-c, --config <file>", "where names of nodes are from; flash.config.json unless given")
+    .option("-c, --config <file>", "the site, for names of nodes and its mesh's name; flash.config.json unless given")
     .option("--pace <ms>", "between the frames of one sender; by the size of the mesh unless given", number(5, 60000))
     .option("--deadline <seconds>", "after which whoever is not ready is given up", number(1, 1e6), 1800)
     .option("--join <seconds>", "to wait for the mesh", number(1, 3600), 60)
