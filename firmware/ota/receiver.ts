@@ -28,7 +28,7 @@ import {
   sessionFromStage,
   USUAL_PACE,
 } from "./session";
-import { readSlot, readStage } from "./slots";
+import { freeStage, readSlot, readStage } from "./slots";
 import { createTransfer, type Transfer } from "./transfer";
 import type { ReceiverStats, UpdateNode, UpdateState } from "./update-node";
 
@@ -217,6 +217,7 @@ export function createReceiver(
       stats.refused++;
       return;
     }
+    if (o.only === undefined) freeStage(stage, o.id);
     const t = transfer;
     if (t && t.session.id === o.id) {
       // An announce that changes in flight is another image under the same name.
