@@ -22,6 +22,7 @@ import {
   sourceFromFile,
   type WantedEncoding,
 } from "../gateway/push-source";
+import { siteSecurity } from "../gateway/site-security";
 import type { Bar } from "../ui/progress";
 import { formatTable } from "../ui/table";
 import { addRolloutOptions, policyFrom, refuseWithoutRollout, type RolloutOptions } from "./rollout-options";
@@ -99,7 +100,7 @@ export function siteNodes(config: string | undefined): Map<number, KnownNode> {
   );
 }
 
-async function sourceOf(file: string, options: PushCommandOptions): Promise<ImageSource> {
+async function sourceOf(file: string, product: string, options: PushCommandOptions): Promise<ImageSource> {
   if (!/\.[cm]?[jt]s$/.test(file)) {
     const given = (["encoding", "board", "role", "version", "notes"] as const).find(
       (name) => options[name] !== undefined,
@@ -114,7 +115,7 @@ async function sourceOf(file: string, options: PushCommandOptions): Promise<Imag
   const role = options.role ?? "node";
   const version = options.version ?? ownVersion;
   const { code } = await bundleOrError({ app: file, board: board.name, role, version, minify: true });
-  return sourceFromBundle({ code, board, role, version, notes: options.notes }, options.encoding ?? "auto");
+  return sourceFromBundle({ code, board, role, version, notes: options.notes, product }, options.encoding ?? "auto");
 }
 
 /** Waits on the clock of the session's engine, which may be virtual. */
@@ -216,7 +217,7 @@ export function addPushOptions(command: Command): Command {
     .option("--version <version>", "of an application: what it reports", parseVersion)
     .option("--notes <text>", "of an application: what changed")
     .option("-n, --node <id>", "only this node: 8 hexadecimal digits, or its name; may be given again", collect)
-    .option("-c, --config <file>", "where names of nodes are from; flash.config.json unless given")
+    .option("-c, --config <file>", "where names of nodes and keys are from; flash.config.json unless given")
     .option("--pace <ms>", "between the frames of one sender; by the size of the mesh unless given", number(5, 60000))
     .option("--deadline <seconds>", "after which whoever is not ready is given up", number(1, 1e6), 1800)
     .option("--join <seconds>", "to wait for the mesh", number(1, 3600), 60)
@@ -247,7 +248,8 @@ export const push: CommandDefinition = {
     refuseWithoutRollout(options);
     const wanted = options.node ? nodeIds(options.node, options.config) : [];
     const policy = options.rollout === undefined ? null : policyFrom(options, options.transport, wanted.map(nodeName));
-    const source = await sourceOf(path.resolve(args[0] as string), options);
+    const security = siteSecurity(options.via, options.config);
+    const source = await sourceOf(path.resolve(args[0] as string), security.product, options);
     const { signal } = context;
     let session: MeshSession | null = null;
     const progress = context.progress({ now: () => session?.node.engine.now() ?? 0, unit: "chunks" });
@@ -255,6 +257,7 @@ export const push: CommandDefinition = {
     session = await openMesh(options.via, {
       speed: Infinity,
       log: options.verbose ? (line) => progress.log(line) : undefined,
+      meshKey: security.meshKey,
     });
     const frames = new Map<number, Telemetry>();
     session.onTelemetry((frame) => void frames.set(frame.node, frame));
@@ -265,10 +268,12 @@ export const push: CommandDefinition = {
       const { mesh, engine } = session.node;
       const senders = sendersIn(JSON.parse(mesh.subConnectionJson()) as Parameters<typeof sendersIn>[0]);
       const targets = wanted.length ? wanted : members;
-      const { image, why } = source.choose({
+      const chosen = source.choose({
         paceMs: options.pace ?? paceFor(senders),
         hops: Math.max(1, ...targets.map((id) => mesh.getHopCount(id))),
       });
+      const { why } = chosen;
+      const image = await security.sign(chosen.image);
       checkRoom(image);
       progress.log(`${members.length} nodes in the mesh; ${image.chunks.length + blobChunks(image)} chunks to send`);
       if (policy) {

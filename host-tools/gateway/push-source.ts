@@ -62,12 +62,15 @@ export interface Bundle {
   role: string;
   version: string;
   notes?: string;
+  /** What it is for, as the site calls its mesh; "espalier" unless given. */
+  product?: string;
 }
 
 export const ENCODINGS: readonly Encoding[] = ["raw", "heatshrink", "deflate"];
 
-export function imageOfBundle({ code, board, role, version, notes }: Bundle, encoding: Encoding): Image {
-  return makeImage({ code, product: "espalier", hardware: board.hardware, role, version, encoding, notes });
+export function imageOfBundle(bundle: Bundle, encoding: Encoding): Image {
+  const { code, board, role, version, notes, product = "espalier" } = bundle;
+  return makeImage({ code, product, hardware: board.hardware, role, version, encoding, notes });
 }
 
 export function sourceFromBundle(bundle: Bundle, encoding: WantedEncoding): ImageSource {
