@@ -30,6 +30,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => (require("./demo") as typeof import("./demo")).demo,
   },
   {
+    name: "demo-usb",
+    summary: "flash, inject and update three virtual boards, without any hardware",
+    load: () => (require("./demo-usb") as typeof import("./demo-usb")).demoUsb,
+  },
+  {
     name: "status",
     summary: "how the nodes of a mesh are doing",
     load: () => (require("./status") as typeof import("./status")).status,

@@ -27,7 +27,7 @@ import type { Bar } from "../ui/progress";
 import { formatTable } from "../ui/table";
 import { addRolloutOptions, policyFrom, refuseWithoutRollout, type RolloutOptions } from "./rollout-options";
 import { beginRollout } from "./rollout-run";
-import { boardOrError, bundleOrError, parseRole, parseVersion } from "./build";
+import { boardOrError, bundleOrError, parseRole, parseVersion, productOf } from "./build";
 
 export interface PushCommandOptions {
   via: string;
@@ -37,6 +37,7 @@ export interface PushCommandOptions {
   role?: string;
   version?: string;
   notes?: string;
+  product?: string;
   node?: string[];
   config?: string;
   pace?: number;
@@ -100,9 +101,9 @@ export function siteNodes(config: string | undefined): Map<number, KnownNode> {
   );
 }
 
-async function sourceOf(file: string, product: string, options: PushCommandOptions): Promise<ImageSource> {
+async function sourceOf(file: string, options: PushCommandOptions): Promise<ImageSource> {
   if (!/\.[cm]?[jt]s$/.test(file)) {
-    const given = (["encoding", "board", "role", "version", "notes"] as const).find(
+    const given = (["encoding", "board", "role", "version", "notes", "product"] as const).find(
       (name) => options[name] !== undefined,
     );
     if (given === undefined) return sourceFromFile(file);
@@ -115,7 +116,8 @@ async function sourceOf(file: string, product: string, options: PushCommandOptio
   const role = options.role ?? "node";
   const version = options.version ?? ownVersion;
   const { code } = await bundleOrError({ app: file, board: board.name, role, version, minify: true });
-  return sourceFromBundle({ code, board, role, version, notes: options.notes, product }, options.encoding ?? "auto");
+  const product = productOf(options);
+  return sourceFromBundle({ code, product, board, role, version, notes: options.notes }, options.encoding ?? "auto");
 }
 
 /** Waits on the clock of the session's engine, which may be virtual. */
@@ -216,8 +218,9 @@ export function addPushOptions(command: Command): Command {
     .option("-r, --role <name>", "of an application: which nodes it is for; node unless given", parseRole)
     .option("--version <version>", "of an application: what it reports", parseVersion)
     .option("--notes <text>", "of an application: what changed")
+    .option("--product <name>", "of an application: the mesh's name in flash.config.json unless given")
     .option("-n, --node <id>", "only this node: 8 hexadecimal digits, or its name; may be given again", collect)
-    .option("-c, --config <file>", "where names of nodes and keys are from; flash.config.json unless given")
+    .option("-c, --config <file>", "the site: names of nodes, its mesh's name, keys; flash.config.json unless given")
     .option("--pace <ms>", "between the frames of one sender; by the size of the mesh unless given", number(5, 60000))
     .option("--deadline <seconds>", "after which whoever is not ready is given up", number(1, 1e6), 1800)
     .option("--join <seconds>", "to wait for the mesh", number(1, 3600), 60)
@@ -249,7 +252,7 @@ export const push: CommandDefinition = {
     const wanted = options.node ? nodeIds(options.node, options.config) : [];
     const policy = options.rollout === undefined ? null : policyFrom(options, options.transport, wanted.map(nodeName));
     const security = siteSecurity(options.via, options.config);
-    const source = await sourceOf(path.resolve(args[0] as string), security.product, options);
+    const source = await sourceOf(path.resolve(args[0] as string), options);
     const { signal } = context;
     let session: MeshSession | null = null;
     const progress = context.progress({ now: () => session?.node.engine.now() ?? 0, unit: "chunks" });

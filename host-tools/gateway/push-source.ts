@@ -58,18 +58,17 @@ export function sourceFromFile(file: string): ImageSource {
 
 export interface Bundle {
   code: string;
+  /** Nodes take images of their own product alone; the mesh's name, unless their settings say otherwise. */
+  product: string;
   board: Board;
   role: string;
   version: string;
   notes?: string;
-  /** What it is for, as the site calls its mesh; "espalier" unless given. */
-  product?: string;
 }
 
 export const ENCODINGS: readonly Encoding[] = ["raw", "heatshrink", "deflate"];
 
-export function imageOfBundle(bundle: Bundle, encoding: Encoding): Image {
-  const { code, board, role, version, notes, product = "espalier" } = bundle;
+export function imageOfBundle({ code, product, board, role, version, notes }: Bundle, encoding: Encoding): Image {
   return makeImage({ code, product, hardware: board.hardware, role, version, encoding, notes });
 }
 

@@ -1,4 +1,4 @@
-/** What a command that changes nodes takes from the site's file: whose images they are, and the keys. */
+/** What a command that changes nodes takes from the site's file: its keys. */
 import { existsSync } from "node:fs";
 import * as path from "node:path";
 import type { Image } from "../build/image";
@@ -7,15 +7,13 @@ import { meshKeyOf, signingKeyOf } from "../config/keys";
 import { CONFIG_FILE, loadSite } from "../config/load";
 
 export interface SiteSecurity {
-  /** What images are for. */
-  product: string;
   /** Of control messages; "" for a mesh that obeys everybody. */
   meshKey: string;
   /** The image signed with the site's private key; as it is when it was signed by that key already, or there is none. */
   sign(image: Image): Promise<Image>;
 }
 
-const OPEN: SiteSecurity = { product: "espalier", meshKey: "", sign: (image) => Promise.resolve(image) };
+const OPEN: SiteSecurity = { meshKey: "", sign: (image) => Promise.resolve(image) };
 
 /**
  * By the file that is named, or flash.config.json if it is there; simulated meshes have no site.
@@ -26,7 +24,6 @@ export function siteSecurity(via: string, config: string | undefined): SiteSecur
   const { site, file } = loadSite(config ?? CONFIG_FILE);
   const folder = path.dirname(file);
   return {
-    product: site.mesh.name,
     meshKey: meshKeyOf(site, folder) ?? "",
     async sign(image) {
       const pair = signingKeyOf(site, folder);

@@ -120,11 +120,11 @@ describe("a push takes from the site", () => {
     return at("flash.config.json");
   }
 
-  it("the name of the mesh, the mesh key and the private key; what it signed is not signed again", async () => {
+  it("the mesh key and the private key; what it signed is not signed again", async () => {
     writeKeyFiles(at("one"), KEYS[0]!);
     fs.writeFileSync(at("mesh"), `${"5a".repeat(32)}\n`);
     const security = siteSecurity("tcp://127.0.0.1", site({ private: "one", mesh: { file: "mesh" } }));
-    expect(security).toMatchObject({ product: "grove", meshKey: "5a".repeat(32) });
+    expect(security).toMatchObject({ meshKey: "5a".repeat(32) });
     const image = await signed(imageOf(sampleCode(3000), "raw", { counter: 2, notes: "caf\xe9" }));
     expect(await security.sign(image)).toBe(image);
     const session = openTcp("127.0.0.1", 9, "tcp://127.0.0.1:9", { address: "127.0.0.1", meshKey: security.meshKey });
@@ -137,11 +137,8 @@ describe("a push takes from the site", () => {
   it("nothing, where it has none, and for a simulated mesh", async () => {
     const open = siteSecurity("tcp://127.0.0.1", site({}));
     const image = imageOf(sampleCode(3000), "raw");
-    expect([open.product, open.meshKey, await open.sign(image)]).toEqual(["grove", "", image]);
-    expect(siteSecurity("sim:x.yaml", site({ mesh: { file: "none" } }))).toMatchObject({
-      product: "espalier",
-      meshKey: "",
-    });
+    expect([open.meshKey, await open.sign(image)]).toEqual(["", image]);
+    expect(siteSecurity("sim:x.yaml", site({ mesh: { file: "none" } }))).toMatchObject({ meshKey: "" });
   });
 });
 
