@@ -2,11 +2,13 @@
 import { type BootInfo, createEspruinoEngine } from "./engine/espruino";
 import { createNode, type EspalierNode, type Settings } from "./node";
 import type { Mesh } from "./mesh/mesh";
+import { rootTelemetry } from "./status/root";
 import { createSerialLink } from "./mesh/serial-link";
 import { CAN_AIRWAVE, CAN_DEFLATE, CAN_DELTA, CAN_HEATSHRINK, CAN_REPAIR } from "./wire/packages";
 
 /** Set by the build. */
 declare const ESPALIER_VERSION: string;
+declare const ESPALIER_ROLE: string;
 declare const BOARD_PINS: { [name: string]: number };
 
 const boot = global.espalierBoot as BootInfo;
@@ -24,7 +26,7 @@ export const node: EspalierNode = createNode({
   trial: boot.trial,
   starts: boot.starts,
   installs: true,
-  telemetry: null,
+  telemetry: ESPALIER_ROLE === "root" ? rootTelemetry : null,
 });
 
 createSerialLink(engine, node.mesh, node.airwave);

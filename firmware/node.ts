@@ -33,6 +33,8 @@ export interface Settings extends SecuritySettings {
   telemetrySeconds?: number;
   /** seconds between painlessMesh status packages (type 604) to all nodes, 10..3600; none unless given */
   statusSeconds?: number;
+  /** Alert rules of a root node in place of the default ones, as texts (rules.ts). */
+  alerts?: string[];
 }
 
 export interface NodeParts {

@@ -121,8 +121,7 @@ export function createFrameReader(
       if (frame.charCodeAt(7) !== one.number) return question(one, now);
     }
     const body = repeats ? (readNumbers(one.body, 0) as number[]) : numbers.slice(1);
-    const t = applyDelta(key, body, passed, count);
-    if (!t) {
+    if (!applyDelta(key, body, passed, count)) {
       malformed++;
       return;
     }
@@ -133,7 +132,7 @@ export function createFrameReader(
       while (frame.charCodeAt(at) > 127) at++;
       one.body = frame.substr(at + 1);
     }
-    received(t);
+    received(key);
   }
 
   return {

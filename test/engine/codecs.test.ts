@@ -28,7 +28,7 @@ const natives: Natives = {
     const bytes = typeof data === "string" ? Buffer.from(data, "latin1") : data;
     return new Uint8Array(createHash("sha256").update(bytes).digest()).buffer;
   },
-  digest: (bytes) => createHash("sha256").update(Buffer.from(bytes, "latin1")).digest("latin1"),
+  digest: (bytes) => createHash("sha256").update(Buffer.from(bytes, "latin1")).digest().toString("latin1"),
   crc32: (bytes) => crc32(Buffer.from(bytes, "latin1")),
   unshrink: (bytes) => decompress(Buffer.from(bytes, "latin1")).toString("latin1"),
   toBase64: (bytes) => Buffer.from(bytes, "latin1").toString("base64"),
