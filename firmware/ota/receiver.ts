@@ -28,7 +28,7 @@ import {
   sessionFromStage,
   USUAL_PACE,
 } from "./session";
-import { readSlot, readStage } from "./slots";
+import { freeStage, readSlot, readStage } from "./slots";
 import { createTransfer, type Transfer } from "./transfer";
 import type { ReceiverStats, UpdateNode, UpdateState } from "./update-node";
 
@@ -84,8 +84,9 @@ export function createReceiver(
   let transfer: Transfer | null = null;
   /** The last offer heard, for nodes that only pass on. */
   let offered: Offer | null = null;
-  /** An image that failed here for its own fault is not taken again before a restart. */
+  /** An image that failed here for its own fault is not taken again before a restart, and with what code. */
   let failedId = "";
+  let failedCode = "";
 
   node.stats = stats;
   node.state = "idle";
@@ -102,7 +103,10 @@ export function createReceiver(
     const t = transfer;
     if (t) {
       if (readStage(stage)) stage.write(STAGE_GIVEN_UP, MARK);
-      if (code !== "aborted") failedId = t.session.id;
+      if (code !== "aborted") {
+        failedId = t.session.id;
+        failedCode = code;
+      }
       node.state = "failed";
       node.error = code;
       t.report();
@@ -143,7 +147,8 @@ export function createReceiver(
   function begin(s: Session, serving: boolean): void {
     "cold";
     end();
-    transfer = createTransfer(node, s, serving);
+    // Who only passes on what it could not use itself goes on saying why.
+    transfer = createTransfer(node, s, serving, s.id === failedId ? failedCode : "");
     transfer.begin();
   }
 
@@ -212,6 +217,7 @@ export function createReceiver(
       stats.refused++;
       return;
     }
+    if (o.only === undefined) freeStage(stage, o.id);
     const t = transfer;
     if (t && t.session.id === o.id) {
       // An announce that changes in flight is another image under the same name.
@@ -221,7 +227,8 @@ export function createReceiver(
       }
       offered = o;
       t.turnTo(o.from);
-      if (t.session.forMe || !identity.installs || !meant(pkg, me) || !mine(o)) return report();
+      const taken = t.session.forMe || o.id === failedId || identity.trial || !identity.installs;
+      if (taken || !meant(pkg, me) || !mine(o)) return report();
       // Passed on until now, and meant for this node from now on: what the stage holds is gone on with.
       end();
     }

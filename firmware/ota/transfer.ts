@@ -28,7 +28,7 @@ import {
   type Session,
   takeManifest,
 } from "./session";
-import { erasePages, openStage, readStage } from "./slots";
+import { erasePages, freeStage, openStage, readStage } from "./slots";
 import type { UpdateNode } from "./update-node";
 import { createXor } from "./xor";
 
@@ -76,8 +76,11 @@ export interface Transfer {
   stop(): void;
 }
 
-/** @param serving the image lies complete in the stage and is only served */
-export function createTransfer(node: UpdateNode, s: Session, serving: boolean): Transfer {
+/**
+ * @param serving the image lies complete in the stage and is only served
+ * @param refused why this node does not want for itself what it passes on, or ""
+ */
+export function createTransfer(node: UpdateNode, s: Session, serving: boolean, refused: string): Transfer {
   "cold";
   const engine = node.engine;
   const mesh = node.mesh;
@@ -139,12 +142,12 @@ export function createTransfer(node: UpdateNode, s: Session, serving: boolean): 
       routing: 1,
       dest: s.origin,
       id: s.id,
-      s: node.state,
+      s: refused ? "failed" : node.state,
       h: set.count,
       n: set.size,
       p: percent(),
       r: repaired,
-      e: node.error,
+      e: refused || node.error,
       v: node.identity.version,
     });
   }
@@ -278,6 +281,7 @@ export function createTransfer(node: UpdateNode, s: Session, serving: boolean): 
     erasePages(engine, stage, 0, STAGE_HEADER, function () {
       if (over) return;
       openStage(stage, s.id, s.blobBytes);
+      if (s.free) freeStage(stage, s.id);
       collect();
     });
   }
@@ -478,6 +482,8 @@ export function createTransfer(node: UpdateNode, s: Session, serving: boolean): 
       "cold";
       if (s.transport !== "peer" || s.source === s.origin) s.source = origin;
       s.origin = origin;
+      // The origin is there, and has its reasons to wait.
+      verifiedAt = engine.now();
       if (pulls >= PULL_TRIES) ask();
     },
     offerSource: function (peer: number) {
