@@ -34,6 +34,8 @@ export interface Settings extends SecuritySettings {
   role: string;
   /** seconds between telemetry frames, 10..1200 in steps of five; 60 unless given */
   telemetrySeconds?: number;
+  /** Of role "dashboard": what changes need (read-only without), and the port, 80 unless given. */
+  dashboard?: { token?: string; port?: number };
   /** seconds between painlessMesh status packages (type 604) to all nodes, 10..3600; none unless given */
   statusSeconds?: number;
   /** Alert rules of a root node in place of the default ones, as texts (rules.ts). */

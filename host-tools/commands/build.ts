@@ -102,6 +102,13 @@ export async function bundleOrError(options: BundleOptions): Promise<Bundle> {
   }
 }
 
+/** The board, with the budget of the role's bundle. */
+function boardFor(name: string, role: string): Board {
+  const board = boardOrError(name);
+  const bytes = board.bundle.roles?.[role] ?? board.bundle.bytes;
+  return { ...board, bundle: { ...board.bundle, bytes } };
+}
+
 export const build: CommandDefinition = {
   examples: [
     { line: "build --app apps/sensor.ts --board esp32-devkitc", comment: "print sizes" },
@@ -128,7 +135,7 @@ export const build: CommandDefinition = {
   async run(context, given) {
     requireOptions(given, ["app", "board"]);
     const options = given as unknown as BuildOptions;
-    const board = boardOrError(options.board);
+    const board = boardFor(options.board, options.role);
     const built = await bundleOrError(options);
     const over = checkBudget(board, built);
     const result = {
