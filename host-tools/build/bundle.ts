@@ -8,6 +8,7 @@ import { hoist } from "./hoist";
 import { ENGINE_OUTPUT, link } from "./link";
 import { coldLeft, engineNames, overlay } from "./overlay";
 import { existing } from "./resolve";
+import { inlineSingleUse } from "./single-use";
 import { charactersBySource, decodeSourceMap, type Mapping, originOf } from "./source-map";
 import { checkSubset } from "./subset-check";
 import { dropUnusedMethods } from "./unused-methods";
@@ -70,13 +71,14 @@ export async function bundle(options: BundleOptions): Promise<Bundle> {
     BOARD_PINS: JSON.stringify(pinNumbers(loadBoard(options.board))),
     ...options.defines,
   });
-  const minified = await esbuild.transform(dropUnusedMethods(linked), {
+  const flat = inlineSingleUse(dropUnusedMethods(linked.code));
+  const minified = await esbuild.transform(flat.text, {
     ...ENGINE_OUTPUT,
     minify: options.minify ?? true,
     sourcemap: "external",
     sourcesContent: false,
   });
-  return finish(minified.code, decodeSourceMap(minified.map));
+  return finish(minified.code, flat.retrace(decodeSourceMap(minified.map), decodeSourceMap(linked.map)));
 }
 
 /** Checks a linked script, rearranges it for the engine and checks it again. */
