@@ -6,10 +6,11 @@
  * short helper evaluates its text out of flash, in the scope that it was declared in, for that one use. A call then
  * costs about a millisecond more and nothing while it does not run.
  *
- * This goes for function declarations, and for methods in object literals: there the object gets the helper instead of
- * the methods, and `object.method()` calls what it gives. That takes a name that is one of a kind in the whole script, no
- * name of the engine's, and only ever called or handed to a call; and a function that does not use `this`. The others
- * stay where they are; `coldLeft` tells which.
+ * This goes for function declarations, and for methods in object literals. There `object.method` becomes what the
+ * program's helper gives, when the literal is the program's own; otherwise the object gets its scope's helper instead of
+ * the methods, and is asked for it. That takes a name that is one of a kind in the whole script, no name of the
+ * engine's, and only ever called or handed to a call; and a function that does not use `this`. The others stay where
+ * they are; `coldLeft` tells which.
  */
 import { readFileSync } from "node:fs";
 import * as path from "node:path";
@@ -89,6 +90,7 @@ function bound(scope: Scope): boolean {
 interface Members {
   methods: Method[];
   definitions: Map<string, number>;
+  /** Member expressions. */
   reads: Map<string, AnyNode[]>;
   /** Names that are read otherwise than to be called or handed to a call: to be kept, or to see whether they are there. */
   values: Set<string>;
@@ -118,7 +120,7 @@ function findMembers(program: AnyNode): Members {
     if (node.type === "MemberExpression" && node.computed === false) {
       const property = node.property as AnyNode;
       if (!called.has(node)) found.values.add(nameOf(property));
-      found.reads.set(nameOf(property), [...(found.reads.get(nameOf(property)) ?? []), property]);
+      found.reads.set(nameOf(property), [...(found.reads.get(nameOf(property)) ?? []), node]);
     }
     if (node.type === "Literal" && typeof node.value === "string") define(node.value);
     if (node.type === "Property") {
@@ -227,19 +229,22 @@ export function overlay(script: string): string {
       edits.push({ start: directive.start, end: directive.end, text: "" });
     }
   }
-  const literals = new Set<readonly AnyNode[]>();
+  const literals = new Map<readonly AnyNode[], number[]>();
   for (const one of order) {
     if (!one.method) continue;
     const { name, properties, index } = one.method;
-    const { start, end } = properties[index]!;
-    // The first cold method of a literal makes place for the helper.
-    if (literals.has(properties)) edits.push({ start: properties[index - 1]!.end, end, text: "" });
-    else edits.push({ start, end, text: `${property}:${one.helper}` });
-    literals.add(properties);
+    const own = one.scope.parent === null;
     for (const read of members.reads.get(name) ?? []) {
-      edits.push({ start: read.start, end: read.end, text: `${property}${hole(order.indexOf(one))}` });
+      edits.push(...asked(read, `${one.helper}${hole(order.indexOf(one))}`, own ? null : property));
     }
+    const before = literals.get(properties);
+    literals.set(properties, before || own ? [...(before ?? []), index] : []);
+    if (before || own) continue;
+    // The first cold method of a literal makes place for the helper.
+    const { start, end } = properties[index]!;
+    edits.push({ start, end, text: `${property}:${one.helper}` });
   }
+  for (const [properties, indices] of literals) edits.push(...removed(properties, indices));
   const scopes = new Set(order.map((one) => one.scope));
   for (const scope of scopes) {
     const helper = order.find((one) => one.scope === scope)!.helper;
@@ -248,8 +253,8 @@ export function overlay(script: string): string {
     edits.push({ start: at, end: at, text: own });
   }
   edits.push({ start: 0, end: 0, text: `var ${text}=${SCRIPT_TEXT};` });
-  // At one place the variable goes before the helper.
-  edits.sort((a, b) => a.start - b.start || b.text.localeCompare(a.text));
+  // At one place what is inserted goes first, and the variable before the helper.
+  edits.sort((a, b) => a.start - b.start || a.end - b.end || b.text.localeCompare(a.text));
 
   const moved = new Set(order.filter((one) => !one.method).map((one) => one.node));
   const render = (from: number, to: number, inside: AnyNode | null): string => {
@@ -257,7 +262,7 @@ export function overlay(script: string): string {
       .filter((node) => node !== inside && node.start >= from && node.end <= to)
       .map((node) => ({ start: node.start, end: node.end, text: "" }));
     const parts = [...edits.filter((edit) => edit.start >= from && edit.end <= to), ...holes];
-    parts.sort((a, b) => a.start - b.start);
+    parts.sort((a, b) => a.start - b.start || +(a.end > a.start) - +(b.end > b.start));
     let result = "";
     let at = from;
     for (const part of parts) {
@@ -278,8 +283,35 @@ export function overlay(script: string): string {
   return place(main, texts);
 }
 
+/** Lets `call` stand for a method that is read: as it is, or as a method `property` of the same object. */
+function asked(read: AnyNode, call: string, property: string | null): Edit[] {
+  const { start, end } = read.property as AnyNode;
+  if (property !== null) return [{ start, end, text: property + call.slice(call.indexOf(HOLE_START)) }];
+  const object = read.object as AnyNode;
+  const idle = (node: AnyNode): boolean =>
+    node.type === "Identifier" ||
+    node.type === "ThisExpression" ||
+    (node.type === "MemberExpression" && node.computed === false && idle(node.object as AnyNode));
+  if (idle(object)) return [{ start: read.start, end: read.end, text: call }];
+  return [
+    { start: read.start, end: read.start, text: "(" },
+    { start: object.end, end: read.end, text: `,${call})` },
+  ];
+}
+
+/** Takes some of a literal's properties out, with the commas that they leave over. */
+function removed(properties: readonly AnyNode[], indices: readonly number[]): Edit[] {
+  const first = properties.findIndex((_, index) => !indices.includes(index));
+  return indices.map((index) => {
+    const { start, end } = properties[index]!;
+    if (index > first && first >= 0) return { start: properties[index - 1]!.end, end, text: "" };
+    return { start, end: properties[index + 1]?.start ?? end, text: "" };
+  });
+}
+
 /** Where the offsets of moved function `index` go; a script of ASCII characters has no such text of its own. */
-const hole = (index: number): string => `\u2039${index}\u203a`;
+const HOLE_START = "\u2039";
+const hole = (index: number): string => `${HOLE_START}${index}\u203a`;
 const HOLE = /\u2039(\d+)\u203a/g;
 
 /**
