@@ -2,18 +2,20 @@
 import type { Engine, Region } from "./engine/engine";
 import { type Airwave, createAirwave } from "./mesh/airwave";
 import { createMesh, type Mesh, type MeshConfig } from "./mesh/mesh";
+import { type ControlAuth, createControlAuth } from "./ota/control-auth";
 import { MARK, SLOT_CONFIRMED } from "./ota/layout";
 import { createReceiver, type Receiver } from "./ota/receiver";
 import { readSlot } from "./ota/slots";
 import type { Identity } from "./ota/update-node";
 import { createSampler } from "./status/sampler";
 import { createStream, type Stream } from "./status/stream";
-import { encodeTelemetry, type Telemetry } from "./wire/telemetry";
+import { encodeTelemetry, INTERVAL_UNIT, type Telemetry } from "./wire/telemetry";
 
 /** An image on trial confirms itself after so long in the mesh, or is started again, which counts against it. */
 const CONFIRM_MS = 30000;
 const TRIAL_LIMIT_MS = 300000;
-const TELEMETRY_MS = 60000;
+/** Twelve times five seconds. */
+const TELEMETRY_UNITS = 12;
 /** The first frame goes out when the mesh stands, or is dropped for want of a root after so many tries. */
 const FIRST_FRAME_TRIES = 60;
 
@@ -27,9 +29,12 @@ const FLAG_TRIAL = 8;
 
 /** The node's configuration as provisioned, JSON in the Storage file "cfg". */
 export interface Settings {
+  meshKey?: string;
+  publicKey?: string;
+  product?: string;
   mesh: MeshConfig;
   role: string;
-  /** seconds between telemetry key frames, 10..3600 */
+  /** seconds between telemetry frames, 10..1200 in steps of five; 60 unless given */
   telemetrySeconds?: number;
 }
 
@@ -49,6 +54,10 @@ export interface NodeParts {
   telemetry: ((telemetry: Telemetry) => void) | null;
   /** Called when the state of an update here changes. */
   updateChanged?: () => void;
+  /** Who commands others: first number of its control messages (host-tools/gateway/control-clock.ts). */
+  controlStart?: number;
+  /** A node could not take the last control message: what still holds shall be said again. */
+  controlRepeat?: () => void;
 }
 
 export interface EspalierNode {
@@ -60,6 +69,8 @@ export interface EspalierNode {
   readonly airwave: Airwave;
   readonly receiver: Receiver;
   readonly stream: Stream;
+  /** Seals and opens control messages. */
+  readonly control: ControlAuth;
   /** Runs `handler` once the node has started. */
   onReady(handler: () => void): void;
   after(milliseconds: number, run: () => void): number;
@@ -93,8 +104,14 @@ export function createNode(parts: NodeParts): EspalierNode {
   settings.mesh.hello = { v: parts.version, c: parts.capabilities };
   const mesh = createMesh(engine, settings.mesh);
   const airwave = createAirwave(engine, mesh);
+  const control = createControlAuth(engine, mesh, {
+    key: settings.meshKey || "",
+    start: parts.controlStart || 0,
+    repeat: parts.controlRepeat,
+  });
   const receiver = createReceiver(
     {
+      control: control,
       engine: engine,
       mesh: mesh,
       airwave: airwave,
@@ -106,6 +123,8 @@ export function createNode(parts: NodeParts): EspalierNode {
     parts.updateChanged || function () {},
   );
   const stream = createStream(engine, mesh, airwave, parts.telemetry);
+  const units = Math.round((settings.telemetrySeconds || 0) / INTERVAL_UNIT) || TELEMETRY_UNITS;
+  const interval = units * INTERVAL_UNIT * 1000;
   const sample = createSampler({
     engine: engine,
     mesh: mesh,
@@ -113,9 +132,9 @@ export function createNode(parts: NodeParts): EspalierNode {
     receiver: receiver,
     identity: identity,
     starts: parts.starts,
+    interval: units,
   });
   const ready: (() => void)[] = [];
-  const interval = (settings.telemetrySeconds || 0) * 1000 || TELEMETRY_MS;
   let trial = parts.trial;
   let connectedSince = -1;
   let tries = 0;
@@ -177,6 +196,7 @@ export function createNode(parts: NodeParts): EspalierNode {
     airwave: airwave,
     receiver: receiver,
     stream: stream,
+    control: control,
     onReady: function (handler: () => void) {
       "cold";
       ready.push(handler);

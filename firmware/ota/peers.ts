@@ -32,6 +32,7 @@ export function sendQuery(node: UpdateNode, id: string | undefined, everybody: b
     hardware: identity.hardware,
     role: identity.role,
     version: identity.version,
+    n: node.control.nonce(),
   });
 }
 
@@ -53,6 +54,7 @@ export function answerQuery(node: UpdateNode, pkg: Package): void {
     type: PACKAGE_SOURCE,
     routing: 1,
     dest: pkg.from,
+    from: node.mesh.getNodeId(),
     id: staged.id,
     blob: staged.blobBytes,
     hardware: identity.hardware,
@@ -61,9 +63,10 @@ export function answerQuery(node: UpdateNode, pkg: Package): void {
     h: identity.hash.substr(0, 16),
     transport: "peer",
     pace: USUAL_PACE,
+    n: pkg.n,
   };
   engine.after(1 + (engine.random() % (ANSWER_MS * Math.max(1, node.mesh.getHopCount(pkg.from)))), function () {
-    node.mesh.sendPackage(answer);
+    node.mesh.sendPackage(node.control.seal(answer as unknown as Package));
   });
 }
 

@@ -265,24 +265,33 @@ export function createReceiver(
     engine.after(500 + (engine.random() % 1500), engine.restart);
   }
 
+  /** What changes this node, or what runs here: only from who may command it. */
+  function command(pkg: Package): void {
+    "cold";
+    const type = pkg.type;
+    const t = transfer;
+    const same = t && t.session.id === pkg.id;
+    if (type === PACKAGE_SOURCE && !same && !sourceWanted(node, pkg)) return;
+    // An answer to this node's own query names the nonce that was asked with.
+    if (!parts.control.open(pkg)) return;
+    if (type === PACKAGE_SOURCE && same) t.offerSource(pkg.from);
+    else if (type === PACKAGE_OFFER || type === PACKAGE_SOURCE) onOffer(pkg);
+    else if (type === PACKAGE_ROLLBACK) onRollback(pkg);
+    else if (same && type === PACKAGE_ABORT) node.fail("aborted");
+    else if (same && type === PACKAGE_ACTIVATE && meant(pkg, mesh.getNodeId())) t.activate();
+  }
+
   // One function for all of them: each costs memory whether anything is updated or not.
   function dispatch(pkg: Package, neighbour: number): void {
     const type = pkg.type;
     const t = transfer;
     const same = t && t.session.id === pkg.id;
-    if (type === PACKAGE_OFFER) onOffer(pkg);
-    else if (type === PACKAGE_NAK) onNak(pkg, neighbour);
+    if (type === PACKAGE_NAK) onNak(pkg, neighbour);
     else if (type === PACKAGE_PULL) onPull(pkg);
     else if (type === PACKAGE_QUERY) answerQuery(node, pkg);
-    else if (type === PACKAGE_ROLLBACK) onRollback(pkg);
-    else if (type === PACKAGE_SOURCE) {
-      if (same) t.offerSource(pkg.from);
-      else if (sourceWanted(node, pkg)) onOffer(pkg);
-    } else if (same) {
-      if (type === PACKAGE_PIECE) t.piece(pkg);
-      else if (type === PACKAGE_ABORT) node.fail("aborted");
-      else if (meant(pkg, mesh.getNodeId())) t.activate();
-    }
+    else if (type === PACKAGE_PIECE) {
+      if (same) t.piece(pkg);
+    } else command(pkg);
   }
   for (const type of [
     PACKAGE_OFFER,

@@ -2,6 +2,7 @@
 import type { Engine, Region } from "../engine/engine";
 import type { Airwave } from "../mesh/airwave";
 import type { Mesh } from "../mesh/mesh";
+import type { ControlAuth } from "./control-auth";
 
 /** What runs here. */
 export interface Identity {
@@ -38,6 +39,8 @@ export interface UpdateNode {
   readonly running: Region;
   readonly spare: Region;
   readonly identity: Identity;
+  /** Opens what may command this node. */
+  readonly control: Pick<ControlAuth, "seal" | "open" | "nonce">;
   readonly stats: ReceiverStats;
   state: UpdateState;
   /** Error code of the last failure, or "". */

@@ -15,6 +15,8 @@ export interface SamplerParts {
   identity: Identity;
   /** starts since the state page was erased */
   starts: number;
+  /** between frames, in INTERVAL_UNIT */
+  interval: number;
 }
 
 /** Free memory below which a node counts as short of it, in interpreter variables (some 10 KB). */
@@ -55,7 +57,7 @@ export function createSampler(parts: SamplerParts): (flags: number) => Telemetry
       uptime: Math.floor(engine.now() / 1000),
       memoryFree: memory.free,
       memoryTotal: memory.total,
-      load: 255,
+      interval: parts.interval,
       rssi: rssi,
       parent: parent,
       hops: isRoot ? 0 : root ? mesh.getHopCount(root) & 255 : 255,

@@ -60,6 +60,10 @@ export const IS_GATEWAY = 8;
 export const CAN_DELTA = 16;
 /** Takes combinations of chunks, see ota/repair.ts. */
 export const CAN_REPAIR = 32;
+/** Has a mesh key and takes sealed control messages only. */
+export const CHECKS_CONTROL = 64;
+/** Has a public key and takes signed images only. */
+export const CHECKS_SIGNATURES = 128;
 
 /** Why a frame was refused; what `parsePackage` returns instead of a package. */
 export const NOT_AN_OBJECT = 1;

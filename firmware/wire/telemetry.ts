@@ -1,6 +1,6 @@
 /**
- * The telemetry key frame: 64 bytes, little-endian. The table below is the format; encoder, decoder, the page
- * docs/wire.md and the test vectors all come from it.
+ * The telemetry key frame: 64 bytes, little-endian. The table below is the format, of key frames and of the deltas against
+ * them (telemetry-delta.ts); encoders, decoders, the page docs/wire.md and the test vectors all come from it.
  */
 import type { Bytes } from "../engine/engine";
 
@@ -11,35 +11,37 @@ export interface Telemetry {
   sequence: number;
   uptime: number;
   memoryFree: number;
-  memoryTotal: number;
-  load: number;
   rssi: number;
-  parent: number;
-  hops: number;
-  children: number;
-  nodes: number;
   received: number;
   sent: number;
+  latency: number;
+  temperature: number;
+  battery: number;
+  loss: number;
+  nodes: number;
+  children: number;
+  hops: number;
   dropped: number;
   refused: number;
-  loss: number;
-  latency: number;
+  alerts: number;
+  updateState: number;
+  updatePercent: number;
+  parent: number;
+  memoryTotal: number;
+  interval: number;
   starts: number;
   reset: number;
-  alerts: number;
   major: number;
   minor: number;
   patch: number;
   image: number;
-  updateState: number;
-  updatePercent: number;
-  battery: number;
-  temperature: number;
   role: number;
 }
 
 export const TELEMETRY_BYTES = 64;
 export const TELEMETRY_MAGIC = 0xe1;
+/** Seconds that one unit of `interval` stands for. */
+export const INTERVAL_UNIT = 5;
 
 /**
  * Fields in order, a type letter before each name: B and b one byte without and with sign, H two bytes, I four. Sizes
@@ -48,10 +50,24 @@ export const TELEMETRY_MAGIC = 0xe1;
 export function telemetryFields(): string[] {
   "cold";
   const table =
-    "Bmagic,Bflags,Inode,Hsequence,Iuptime,HmemoryFree,HmemoryTotal,Bload,brssi,Iparent,Bhops,Bchildren," +
-    "Hnodes,Ireceived,Isent,Hdropped,Hrefused,Hloss,Hlatency,Bstarts,Breset,Halerts,Bmajor,Bminor,Hpatch," +
-    "Iimage,BupdateState,BupdatePercent,Hbattery,btemperature,Brole";
+    "Bmagic,Inode,Hsequence,Iuptime,HmemoryFree,brssi,Ireceived,Isent,Hlatency,btemperature,Hbattery,Hloss,Hnodes," +
+    "Bchildren,Bhops,Hdropped,Hrefused,Bflags,Halerts,BupdateState,BupdatePercent,Iparent,HmemoryTotal,Binterval," +
+    "Bstarts,Breset,Bmajor,Bminor,Hpatch,Iimage,Brole";
   return table.split(",");
+}
+
+/** The first field that deltas carry, and how many there are; bits of a delta's mask are in the order of the table. */
+export const DELTA_FIRST = 4;
+export const DELTA_FIELDS = 18;
+
+/**
+ * How deltas treat fields, from `DELTA_FIRST` on: "~n" a gauge, told in units of n and only when it is off by more than n;
+ * "+n" a counter, the same for what differs from its even growth; "~0" told exactly. ":n" is the value that means unknown:
+ * to and from it takes a key frame, and so does a change of any field that is not here.
+ */
+export function telemetryDeltas(): string[] {
+  "cold";
+  return "~32,~4:0,+64,+64,~25:65535,~1:-128,~25:0,~10,~0,~0,~0,+4,+4,~0,~0,~0,~4,~0".split(",");
 }
 
 /** CRC-32 (IEEE 802.3, as E.CRC32 and zlib's crc32) of a binary string; handed in because the engine has it natively. */
@@ -97,9 +113,8 @@ export function decodeTelemetry(frame: Bytes, crc32: Crc32): Telemetry | null {
   const out: { [name: string]: number } = {};
   let at = 0;
   for (let i = 0; i < fields.length; i++) {
-    const field = fields[i];
-    const type = field[0];
-    const name = field.substr(1);
+    const type = fields[i][0];
+    const name = fields[i].substr(1);
     if (type === "B") out[name] = bytes[at++];
     else if (type === "H") {
       out[name] = view.getUint16(at, true);

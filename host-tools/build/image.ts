@@ -24,6 +24,8 @@ export interface ImageOptions {
   version: string;
   counter?: number;
   encoding: Encoding;
+  /** For a delta: the bundle that the nodes run. */
+  base?: string;
   /** Payload bytes in a chunk, 64..1016. */
   chunkBytes?: number;
   notes?: string;
@@ -55,7 +57,8 @@ export function blobChunks(image: Image): number {
 
 export function makeImage(options: ImageOptions): Image {
   const result = Buffer.from(options.code, "latin1");
-  const { chunks, payloadBytes } = packPayload(result, options.encoding, options.chunkBytes ?? MAX_CHUNK);
+  const base = options.encoding === "delta" && options.base ? Buffer.from(options.base, "latin1") : undefined;
+  const { chunks, payloadBytes } = packPayload(result, options.encoding, options.chunkBytes ?? MAX_CHUNK, base);
   const manifest: Manifest = {
     product: options.product,
     hardware: options.hardware,
@@ -69,6 +72,7 @@ export function makeImage(options: ImageOptions): Image {
     resultBytes: result.length,
     resultHash: treeHashOf(result),
     chunkHashes: Buffer.concat(chunks.map((chunk) => sha256(chunk).subarray(0, SHORT_HASH))).toString("base64"),
+    ...(base ? { base: treeHashOf(base), baseBytes: base.length } : {}),
     ...(options.notes === undefined ? {} : { notes: options.notes }),
   };
   return assemble(manifest, chunks);

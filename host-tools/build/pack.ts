@@ -1,6 +1,7 @@
 /** Encodes a bundle into payload chunks, and predicts which encoding brings it to the last node soonest. */
 import pako from "pako";
 import type { Encoding } from "../../firmware/ota/image";
+import { encodeDelta } from "./delta-encoder";
 import { packHeatshrink } from "./heatshrink-encoder";
 
 export interface Packed {
@@ -18,9 +19,14 @@ export function deflateSmallest(data: Uint8Array): Buffer {
   return Buffer.from(best!);
 }
 
-export function packPayload(data: Uint8Array, encoding: Encoding, chunkBytes: number): Packed {
-  if (encoding === "heatshrink") {
-    const chunks = packHeatshrink(data, chunkBytes);
+/**
+ * @param base what a delta changes; its nodes must run just that
+ * @throws RangeError for a delta without base
+ */
+export function packPayload(data: Uint8Array, encoding: Encoding, chunkBytes: number, base?: Uint8Array): Packed {
+  if (encoding === "heatshrink" || encoding === "delta") {
+    if (encoding === "delta" && !base) throw new RangeError("a delta needs the bundle that it changes");
+    const chunks = encoding === "delta" ? encodeDelta(base!, data, chunkBytes) : packHeatshrink(data, chunkBytes);
     // Every chunk but the last has the size that the manifest states; what a chunk does not need is left zero.
     const full = chunks.map((chunk, i) =>
       i + 1 < chunks.length ? Buffer.concat([chunk, Buffer.alloc(chunkBytes - chunk.length)]) : chunk,

@@ -78,8 +78,9 @@ export interface Collector {
   close(): void;
 }
 
+/** "aborting": nodes are being told to drop the image, and keep what they run. The last three are ends. */
 export type RolloutState =
-  "preview" | "running" | "paused" | "waiting-approval" | "rolling-back" | "done" | "aborted" | "failed";
+  "preview" | "running" | "paused" | "waiting-approval" | "aborting" | "rolling-back" | "done" | "aborted" | "failed";
 
 export interface RolloutNode {
   node: number;
@@ -91,6 +92,10 @@ export interface RolloutNode {
   total: number;
   repaired: number;
   error: string;
+  /** What its telemetry shows to be worse than before, in words, or "". */
+  health: string;
+  /** Index into `waves`, -1 for none: up to date already, or offline so far. */
+  wave: number;
   versionBefore: string;
   version: string;
   /** Seconds from the start of its wave until the new version was seen, -1 when it never was. */
@@ -138,6 +143,14 @@ export interface Rollout {
   /** @returns what can no longer be stopped: ids of nodes that restart into the image already */
   abort(): number[];
   retryFailed(): void;
+  /** Sends every node that runs the new version back to the one before. */
   rollback(): void;
   onChange(listener: (view: RolloutView) => void): () => void;
+  /** Waves that begin, pass and fail, aborts, the end: kind "rollout". */
+  onEvent(listener: (event: MeshEvent) => void): () => void;
+  /** Rules "rollout-aborted" and "rollout-failed", about the mesh; firing until acknowledged by a retry. */
+  alerts(): AlertView[];
+  onAlert(listener: (alert: AlertView) => void): () => void;
+  /** Lets go of the mesh; the journal keeps where the rollout stands. */
+  close(): void;
 }

@@ -1,13 +1,11 @@
 /** Sends an image into the mesh and follows every node until its telemetry says that it runs the new version. */
 import type { EspalierNode } from "../../firmware/node";
-import { MAX_CHUNK } from "../../firmware/ota/image";
-import { PACKAGE_ABORT, PACKAGE_ACTIVATE, PACKAGE_OFFER, PACKAGE_REPORT } from "../../firmware/ota/session";
-import { FRAME_HEADER } from "../../firmware/wire/frames";
 import type { Telemetry } from "../../firmware/wire/telemetry";
-import { fillStage, type Image } from "../build/image";
+import type { Image } from "../build/image";
+import { createDistribution, type Transport } from "./distribution";
 
 export interface PushOptions {
-  transport: "broadcast" | "sequential";
+  transport: Transport;
   /** Nodes that are to run the image in the end. */
   targets: number[];
   /** Milliseconds between the frames of one sender; computed from the mesh unless given. */
@@ -41,29 +39,8 @@ export interface Push {
   abort(): void;
 }
 
-/** Share of the channel that an update may fill. */
-const AIRTIME_SHARE = 0.75;
-/** Bits a millisecond that one sender gets through at the basic rate on a real site (Espressif, in the open: 214 kb/s). */
-const SITE_THROUGHPUT = 214;
 const OFFER_EVERY_MS = 60000;
 const ACTIVATE_EVERY_MS = 5000;
-
-/** Milliseconds between frames so that all senders of one collision domain together keep to the airtime share. */
-export function paceFor(senders: number): number {
-  const frameMs = ((MAX_CHUNK + FRAME_HEADER) * 8) / SITE_THROUGHPUT;
-  return Math.ceil((frameMs / AIRTIME_SHARE) * Math.max(1, senders));
-}
-
-interface TreeNode {
-  nodeId: number;
-  subs?: TreeNode[];
-}
-
-/** Nodes of the tree that serve others: the laptop, and whoever has somebody below on the way from it. */
-export function sendersIn(tree: TreeNode): number {
-  if (!tree.subs?.length) return 0;
-  return 1 + tree.subs.reduce((sum, sub) => sum + sendersIn(sub), 0);
-}
 
 export function startPush(gateway: EspalierNode, image: Image, options: PushOptions, done: () => void): Push {
   const { engine, mesh } = gateway;
@@ -85,27 +62,7 @@ export function startPush(gateway: EspalierNode, image: Image, options: PushOpti
   }
   let phase: "distributing" | "activating" | "done" | "aborted" = "distributing";
 
-  fillStage(engine.region("stage")!, image);
-  const pace = (): number => options.pace ?? paceFor(sendersIn(JSON.parse(mesh.subConnectionJson()) as TreeNode));
-  gateway.receiver.serveStaged(image.id, pace());
-
-  const offer = (): void => {
-    mesh.sendPackage({
-      type: PACKAGE_OFFER,
-      routing: 2,
-      from: mesh.getNodeId(),
-      id: image.id,
-      blob: image.blob.length,
-      hardware: image.manifest.hardware,
-      role: image.manifest.role,
-      version: image.manifest.version,
-      transport: options.transport,
-      pace: pace(),
-    });
-  };
-  const activate = (): void => {
-    mesh.sendPackage({ type: PACKAGE_ACTIVATE, routing: 2, from: mesh.getNodeId(), id: image.id });
-  };
+  const distribution = createDistribution(gateway, image, options);
   const each = (test: (p: NodeProgress) => boolean): boolean => [...progress.values()].every(test);
   const timers: number[] = [];
   const finish = (as: "done" | "aborted"): void => {
@@ -123,7 +80,7 @@ export function startPush(gateway: EspalierNode, image: Image, options: PushOpti
     const nodes = mesh.getNodeList(false).length;
     if (now - lastOffer >= OFFER_EVERY_MS || (nodes > nodesKnown && now - lastOffer > 3000)) {
       lastOffer = now;
-      offer();
+      distribution.offer(null);
     }
     nodesKnown = nodes;
     const late = now - started > options.deadline;
@@ -138,24 +95,24 @@ export function startPush(gateway: EspalierNode, image: Image, options: PushOpti
       if (now - started > options.deadline + 120000) return finish("done");
       if (now - lastActivate >= ACTIVATE_EVERY_MS) {
         lastActivate = now;
-        activate();
+        distribution.activate(null);
       }
     }
   };
 
-  mesh.onPackage(PACKAGE_REPORT, (pkg) => {
-    const p = progress.get(pkg.from);
-    if (!p || pkg.id !== image.id || p.state === "running" || typeof pkg.s !== "string") return;
-    p.state = pkg.s === "relaying" ? "receiving" : pkg.s;
-    p.chunks = Number(pkg.h) || p.chunks;
-    p.total = Number(pkg.n) || p.total;
-    p.percent = Number(pkg.p) || 0;
-    p.repaired = Number(pkg.r) || 0;
-    p.error = typeof pkg.e === "string" ? pkg.e : "";
-    if (!p.versionBefore && typeof pkg.v === "string") p.versionBefore = pkg.v;
+  distribution.onReport((report) => {
+    const p = progress.get(report.node);
+    if (!p || p.state === "running") return;
+    p.state = report.state === "relaying" ? "receiving" : report.state;
+    p.chunks = report.chunks || p.chunks;
+    p.total = report.total || p.total;
+    p.percent = report.percent;
+    p.repaired = report.repaired;
+    p.error = report.error;
+    if (!p.versionBefore) p.versionBefore = report.version;
   });
 
-  offer();
+  distribution.offer(null);
   timers.push(engine.every(500, check));
   const imageWord = Buffer.from(image.id, "hex").readUInt32LE(0);
 
@@ -174,7 +131,7 @@ export function startPush(gateway: EspalierNode, image: Image, options: PushOpti
     },
     abort() {
       if (phase === "done" || phase === "aborted") return;
-      mesh.sendPackage({ type: PACKAGE_ABORT, routing: 2, from: mesh.getNodeId(), id: image.id });
+      distribution.drop();
       finish("aborted");
     },
   };

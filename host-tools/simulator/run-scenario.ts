@@ -4,13 +4,12 @@ import type { Encoding } from "../../firmware/ota/image";
 import { loadBoard } from "../build/board";
 import { assemble, blobChunks, type Image } from "../build/image";
 import { chooseEncoding } from "../build/choose-encoding";
-import { type NodeProgress, paceFor, type Push, sendersIn, startPush } from "../gateway/push";
-import { Fleet } from "./fleet";
-import { type Build, buildFor, loaderFor } from "./firmware-builds";
-import { bursts, type LossModel, meanLoss } from "./loss";
-import { Random } from "./random";
+import { paceFor, sendersIn } from "../gateway/distribution";
+import { type NodeProgress, type Push, startPush } from "../gateway/push";
+import { type Build, buildFor } from "./firmware-builds";
+import { meanLoss } from "./loss";
 import type { Scenario } from "./scenario";
-import { places } from "./topology";
+import { createScenarioFleet, lossModel } from "./scenario-fleet";
 
 export interface NodeResult {
   number: number;
@@ -78,10 +77,6 @@ const STEP_MS = 500;
 /** The mesh counts as whole when all nodes have been in it for so long. */
 const SETTLE_SECONDS = 10;
 
-export function lossModel(loss: Scenario["radio"]["loss"]): LossModel {
-  return typeof loss === "number" ? loss : bursts(loss.mean, loss.burst);
-}
-
 /** An image with a fault, which every node must refuse. */
 function damaged({ image }: Build, how: NonNullable<Scenario["update"]>["damage"]): Image {
   if (how === "result-hash") return assemble({ ...image.manifest, resultHash: "0".repeat(64) }, image.chunks);
@@ -96,20 +91,9 @@ export async function runScenario(scenario: Scenario, watcher: ScenarioWatcher =
   const board = loadBoard(scenario.board);
   const { update } = scenario;
   const common = { app: scenario.app, board: scenario.board };
-  const first = await buildFor({ ...common, version: scenario.version, encoding: "raw" });
   const telemetry = new Map<number, Telemetry>();
   let push: Push | null = null;
-  const layout = new Random(scenario.seed).stream("places");
-  const { shape, spacing } = scenario.topology;
-  const fleet = new Fleet({
-    board,
-    seed: scenario.seed,
-    places: places(shape, scenario.nodes, spacing, layout),
-    loss: lossModel(scenario.radio.loss),
-    throughput: scenario.radio.throughput,
-    loader: await loaderFor(scenario.board),
-    code: first.code,
-    image: first.image,
+  const { fleet, lastEvent } = await createScenarioFleet(scenario, {
     onPrint: (node, line) => watcher.print?.(node, line),
     onTelemetry(frame) {
       telemetry.set(frame.node, frame);
@@ -124,26 +108,6 @@ export async function runScenario(scenario: Scenario, watcher: ScenarioWatcher =
     if (frame.kind === "tcp" ? payload.includes('"type":716') : payload.charCodeAt(0) === 67) transmissions++;
   });
 
-  const late = new Map(scenario.late.map(({ node, at }) => [node, at]));
-  fleet.start(fleet.nodes.map(({ number }) => number).filter((number) => !late.has(number)));
-  const happenings = [...scenario.late.map(({ node, at }) => ({ at, powerOn: node })), ...scenario.events].sort(
-    (a, b) => a.at - b.at,
-  ) as Scenario["events"];
-  for (const event of happenings) {
-    world.events.at(event.at * 1000, () => apply(event));
-  }
-
-  function apply(event: Scenario["events"][number]): void {
-    const node = (number: number) => fleet.nodes[number]!;
-    if (event.reset !== undefined) node(event.reset).chip.reset();
-    if (event.powerOff !== undefined) node(event.powerOff).chip.powerOff();
-    if (event.powerOn !== undefined) node(event.powerOn).chip.powerOn();
-    if (event.cutLink) world.cutLink(node(event.cutLink[0]).place, node(event.cutLink[1]).place);
-    if (event.restoreLink) world.restoreLink(node(event.restoreLink[0]).place, node(event.restoreLink[1]).place);
-    if (event.loss !== undefined) world.setLoss(lossModel(event.loss));
-    if (event.laptopOff) fleet.laptop.stop();
-  }
-
   let formed = -1;
   let wholeSince = -1;
   let pushed = -1;
@@ -155,7 +119,6 @@ export async function runScenario(scenario: Scenario, watcher: ScenarioWatcher =
   let encodingWhy = "";
   const hopsOf = new Map<number, number>();
   const until = scenario.until * 1000;
-  const lastEvent = Math.max(0, ...happenings.map(({ at }) => at));
 
   async function begin(): Promise<void> {
     if (!update) return;

@@ -24,4 +24,4 @@ export async function flashWithParts(files: Record<string, Uint8Array>): Promise
 }
 
 /** Starts the parts out of flash; `S` reads a file as a view on flash. */
-export const START = 'var S=require("Storage").read;eval(S("code"));';
+export const START = 'var S=require("Storage").read;global.espalierBoot={code:S("code")};eval(espalierBoot.code);';

@@ -141,6 +141,10 @@ export const UNIT_COST: { readonly [name: string]: number } = {
   "heatshrink in": 892,
   "heatshrink out": 110,
   bytes: 0.6,
+  /** Drawing an image: fixed, and for each pixel of 4 bits, or of 8 through a palette. */
+  image: 40000,
+  "image pixel": 118,
+  "image pixel, palette": 132,
   /** For each element in front of the one that is indexed: arrays and objects are linear lists. */
   arrayIndex: 203,
   objectKey: 356,

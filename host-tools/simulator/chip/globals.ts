@@ -4,6 +4,7 @@ import { crc32 } from "node:zlib";
 import type { ChipBoard } from "./board";
 import { asBytes, asText } from "./bytes";
 import { UNIT_COST } from "./cost-table";
+import { createGraphics } from "./graphics";
 import * as heatshrink from "./heatshrink";
 import { MemoryMap } from "./memory-map";
 import type { RealmHelpers } from "./prelude";
@@ -39,6 +40,7 @@ export function createGlobals(context: GlobalsContext): Record<string, unknown> 
   };
   return {
     E: createE(context),
+    Graphics: createGraphics(context),
     process: createProcess(context),
     console: { log: print, warn: print, error: print, info: print, debug: print, trace: () => {} },
     print,

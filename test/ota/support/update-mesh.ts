@@ -4,6 +4,7 @@ import { crc32 } from "node:zlib";
 import { type Airwave, createAirwave } from "../../../firmware/mesh/airwave";
 import type { Mesh, MeshConfig } from "../../../firmware/mesh/mesh";
 import { type Encoding, MAX_CHUNK } from "../../../firmware/ota/image";
+import { type ControlAuth, createControlAuth } from "../../../firmware/ota/control-auth";
 import { createReceiver, type Receiver } from "../../../firmware/ota/receiver";
 import { createServer, type ServerStats } from "../../../firmware/ota/server";
 import { PACKAGE_NAK, PACKAGE_OFFER, PACKAGE_REPORT, type Session } from "../../../firmware/ota/session";
@@ -29,6 +30,7 @@ export interface Station {
   mesh: Mesh;
   airwave: Airwave;
   receiver: Receiver;
+  control: ControlAuth;
   /** What the transfer under way has sent; zeros without one. */
   sent: () => ServerStats;
   flash: Flash;
@@ -49,6 +51,9 @@ export interface StationOptions {
   trial?: boolean;
   image?: string;
   hash?: string;
+  meshKey?: string;
+  /** Of who commands the others. */
+  controlStart?: number;
   flash?: Flash;
   config?: Partial<MeshConfig>;
   slotPages?: number;
@@ -110,7 +115,9 @@ export function boot(world: World, id: number, options: StationOptions = {}): St
     trial: options.trial ?? false,
   };
   const { airwave } = station;
-  station.receiver = createReceiver({ engine, mesh, airwave, ...flash, identity }, () => {
+  const control = createControlAuth(engine, mesh, { key: options.meshKey ?? "", start: options.controlStart ?? 0 });
+  station.control = control;
+  station.receiver = createReceiver({ engine, mesh, airwave, control, ...flash, identity }, () => {
     const { receiver } = station;
     const error = receiver.error();
     station.changes.push(receiver.state() + (error ? `:${error}` : ""));
@@ -217,7 +224,7 @@ export function loadUnchecked(origin: Station, image: Image): void {
 
 /** An offer as the origin of an image broadcasts it; any field may be replaced. */
 export function announce(origin: Station, image: Image, more: object = {}): void {
-  origin.mesh.sendPackage({
+  const offer = {
     type: PACKAGE_OFFER,
     routing: 2,
     from: origin.id,
@@ -229,7 +236,8 @@ export function announce(origin: Station, image: Image, more: object = {}): void
     transport: "broadcast",
     pace: 20,
     ...more,
-  } as unknown as Package);
+  };
+  origin.mesh.sendPackage(origin.control.seal(offer as unknown as Package));
 }
 
 /** The code in a slot that is sealed and verified, or null. */

@@ -1,0 +1,67 @@
+/** A scenario's fleet, switched on, with everything that is to happen to it in the queue of events. */
+import { loadBoard } from "../build/board";
+import { type Build, buildFor, loaderFor } from "./firmware-builds";
+import { Fleet, type FleetOptions } from "./fleet";
+import { bursts, type LossModel } from "./loss";
+import { Random } from "./random";
+import type { Scenario } from "./scenario";
+import { places } from "./topology";
+
+type Happening = Scenario["events"][number];
+
+export interface ScenarioFleet {
+  fleet: Fleet;
+  /** What every board starts with. */
+  first: Build;
+  /** Virtual seconds at which the last of the scenario's events happens, 0 without any. */
+  lastEvent: number;
+}
+
+export function lossModel(loss: Scenario["radio"]["loss"]): LossModel {
+  return typeof loss === "number" ? loss : bursts(loss.mean, loss.burst);
+}
+
+function apply(fleet: Fleet, event: Happening): void {
+  const { world } = fleet;
+  const node = (number: number) => fleet.nodes[number]!;
+  if (event.reset !== undefined) node(event.reset).chip.reset();
+  if (event.powerOff !== undefined) node(event.powerOff).chip.powerOff();
+  if (event.powerOn !== undefined) node(event.powerOn).chip.powerOn();
+  if (event.cutLink) world.cutLink(node(event.cutLink[0]).place, node(event.cutLink[1]).place);
+  if (event.restoreLink) world.restoreLink(node(event.restoreLink[0]).place, node(event.restoreLink[1]).place);
+  if (event.loss !== undefined) world.setLoss(lossModel(event.loss));
+  if (event.laptopOff) fleet.laptop.stop();
+}
+
+/** The same scenario gives the same run, byte for byte; nothing has happened yet when it is returned. */
+export async function createScenarioFleet(
+  scenario: Scenario,
+  watch: Pick<FleetOptions, "onPrint" | "onBoot" | "onTelemetry" | "telemetrySeconds"> = {},
+): Promise<ScenarioFleet> {
+  const first = await buildFor({
+    app: scenario.app,
+    board: scenario.board,
+    version: scenario.version,
+    encoding: "raw",
+  });
+  const { shape, spacing } = scenario.topology;
+  const fleet = new Fleet({
+    board: loadBoard(scenario.board),
+    seed: scenario.seed,
+    places: places(shape, scenario.nodes, spacing, new Random(scenario.seed).stream("places")),
+    loss: lossModel(scenario.radio.loss),
+    throughput: scenario.radio.throughput,
+    loader: await loaderFor(scenario.board),
+    code: first.code,
+    image: first.image,
+    ...watch,
+  });
+  const late = new Map(scenario.late.map(({ node, at }) => [node, at]));
+  fleet.start(fleet.nodes.map(({ number }) => number).filter((number) => !late.has(number)));
+  const happenings = [
+    ...scenario.late.map(({ node, at }): Happening => ({ at, powerOn: node })),
+    ...scenario.events,
+  ].sort((a, b) => a.at - b.at);
+  for (const event of happenings) fleet.world.events.at(event.at * 1000, () => apply(fleet, event));
+  return { fleet, first, lastEvent: Math.max(0, ...happenings.map(({ at }) => at)) };
+}
