@@ -69,21 +69,26 @@ export function createMesh(engine: Engine, config: MeshConfig, events?: MeshEven
     /** Live: `parentIp` and `apIp`, "" while there is none; `stability` 0..1000. */
     state: router as { readonly parentIp: string; readonly apIp: string; readonly stability: number },
     /** JOIN_OFF .. JOIN_STANDING, see join.ts */
-    joinPhase: router.join.phase,
+    joinPhase: function (): number {
+      "cold";
+      return router.join.phase();
+    },
     start: function () {
+      "cold";
       if (router.running) return;
       router.running = true;
       if (!listening) engine.listen(config.port, router.accept);
       listening = true;
-      router.join.start();
+      router.join.seek();
       timer = engine.every(1000, function () {
         const now = engine.now();
         router.tick(now);
-        delivery.tick(now);
+        delivery.resend(now);
       });
     },
     /** Closes all links and the WiFi; messages that wait for a receipt fail. */
     stop: function () {
+      "cold";
       if (!router.running) return;
       router.running = false;
       engine.cancel(timer);
@@ -97,14 +102,14 @@ export function createMesh(engine: Engine, config: MeshConfig, events?: MeshEven
     sendSingle: function (dest: number, message: string, options?: SendOptions): boolean {
       "cold";
       const priority = options && options.priority !== undefined ? options.priority : PRIORITY_NORMAL;
-      if (options && options.ack) return router.running && delivery.send(dest, message, priority, options);
-      return router.send({ type: SINGLE, dest: dest, from: router.id, msg: message }, priority);
+      if (options && options.ack) return router.running && delivery.post(dest, message, priority, options);
+      return router.route({ type: SINGLE, dest: dest, from: router.id, msg: message }, priority);
     },
     /** Sends text (UTF-8 bytes) to all other nodes, and with `includeSelf` to this one. False without neighbours. */
     sendBroadcast: function (message: string, includeSelf?: boolean, priority?: number): boolean {
       "cold";
       const p: Package = { type: BROADCAST, dest: 0, from: router.id, msg: message };
-      const sent = router.send(p, priority === undefined ? PRIORITY_NORMAL : priority);
+      const sent = router.route(p, priority === undefined ? PRIORITY_NORMAL : priority);
       if (includeSelf) bus.fire("receive", router.id, message);
       return sent;
     },
@@ -113,7 +118,7 @@ export function createMesh(engine: Engine, config: MeshConfig, events?: MeshEven
       "cold";
       const p = fields as Package;
       if (!p.from) p.from = router.id;
-      return router.send(p, priority === undefined ? PRIORITY_NORMAL : priority);
+      return router.route(p, priority === undefined ? PRIORITY_NORMAL : priority);
     },
     /** Calls for each package of a type that is for this node, with the neighbour that it came through. */
     onPackage: function (type: number, run: (p: Package, neighbour: number) => void) {
@@ -209,6 +214,7 @@ export function createMesh(engine: Engine, config: MeshConfig, events?: MeshEven
       if (router.running) router.changed(null);
     },
     isRoot: function () {
+      "cold";
       return router.isRoot;
     },
     /** Tells that some node is the root, so that this one keeps looking for it. */

@@ -69,7 +69,7 @@ export interface Router extends LinkOwner, ClockHost, JoinHost {
   /** Queues a frame on a link, see Link.push(). */
   transmit(link: Link, text: string, priority: number, reserve: number): boolean;
   /** Sends by the package's own routing; false if it went nowhere. */
-  send(p: Package, priority: number): boolean;
+  route(p: Package, priority: number): boolean;
   /** The tree without what is behind one link, as JSON fields of this node. */
   treeFields(without: Link | null): string;
   /** Tells all neighbours but one, and the application, that the tree is another. */
@@ -90,6 +90,7 @@ export function createRouter(engine: Engine, config: MeshConfig, events: Events)
   let lastTick = 0;
 
   function linkTo(dest: number): Link | null {
+    "cold";
     let best: Link | null = null;
     for (const link of links)
       if (findInTree(link.tree, dest) >= 0 && (!best || link.changed > best.changed)) best = link;
@@ -104,6 +105,7 @@ export function createRouter(engine: Engine, config: MeshConfig, events: Events)
   }
 
   function transmit(link: Link, text: string, priority: number, reserve: number): boolean {
+    "cold";
     const taken = link.push(text, priority, reserve);
     if (taken) stats.tx++;
     return taken;
@@ -191,7 +193,7 @@ export function createRouter(engine: Engine, config: MeshConfig, events: Events)
       transmit(link, packageText(introduction), PRIORITY_HIGH, RESERVE);
       if (link.up) {
         router.join.linked();
-        router.clock.tick(link);
+        router.clock.exchange(link);
       } else link.timeAt = engine.now() + FIRST_SYNC;
       fire("connected", peer);
     }
@@ -271,7 +273,8 @@ export function createRouter(engine: Engine, config: MeshConfig, events: Events)
       fire("dropped", link.id);
       if (router.running) changed(null);
     },
-    send: function (p: Package, priority: number) {
+    route: function (p: Package, priority: number) {
+      "cold";
       const routing = routingOf(p);
       const text = packageText(p);
       let sent = false;
@@ -317,6 +320,7 @@ export function createRouter(engine: Engine, config: MeshConfig, events: Events)
       return link;
     },
     tick: function (now: number) {
+      "cold";
       const late = now - lastTick - TICK;
       const list = links.slice(0);
       for (const link of list) {
@@ -324,10 +328,10 @@ export function createRouter(engine: Engine, config: MeshConfig, events: Events)
         if (link.timeoutAt && now >= link.timeoutAt) link.close(true);
         if (link.ended) continue;
         if (link.syncAt && now >= link.syncAt) sendSync(link, NODE_SYNC_REQUEST);
-        if (link.timeAt && now >= link.timeAt) router.clock.tick(link);
+        if (link.timeAt && now >= link.timeAt) router.clock.exchange(link);
       }
       lastTick = now;
-      router.join.tick(now);
+      router.join.advance(now);
     },
   };
   router.clock = createClock(engine, router, fire);

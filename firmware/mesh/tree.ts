@@ -29,6 +29,7 @@ export interface TreeJson {
 
 /** Node id as four bytes, big-endian. */
 export function packId(id: number): Bytes {
+  "cold";
   return String.fromCharCode(id >>> 24, (id >> 16) & 255, (id >> 8) & 255, id & 255);
 }
 
@@ -76,6 +77,7 @@ export function packTree(top: TreeJson, sender: number): Tree {
 
 /** Where a node stands in a tree (offset of its first byte), or -1. */
 export function findInTree(tree: Tree, id: number): number {
+  "cold";
   if (!tree) return -1;
   const key = packId(id);
   // Espruino's indexOf also finds a beginning of the key at the end of the string.
@@ -88,6 +90,7 @@ export function findInTree(tree: Tree, id: number): number {
 
 /** The id at an offset that is a multiple of TREE_NODE. */
 export function idInTree(tree: Tree, at: number): number {
+  "cold";
   return (
     ((tree.charCodeAt(at + 1) << 24) |
       (tree.charCodeAt(at + 2) << 16) |

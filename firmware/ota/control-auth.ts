@@ -71,7 +71,7 @@ export interface ControlAuth {
   /** Completes a package for sending: `from`, `dest`, `seq`, `tag`. Nothing may be changed in it afterwards. */
   seal(p: Package): Package;
   /** Whether a package that arrived is genuine and new; call it once for each. */
-  open(p: Package): boolean;
+  unseal(p: Package): boolean;
   /**
    * A nonce to ask others with: an answer that is sealed and holds it as field `n` is opened once, whatever its number.
    * Challenge and proof use it as well.
@@ -219,7 +219,7 @@ export function createControlAuth(engine: Engine, mesh: ControlMesh, options: Co
       p.tag = tagOf(p);
       return p;
     },
-    open: function (p: Package): boolean {
+    unseal: function (p: Package): boolean {
       "cold";
       if (!inner) return true;
       if (!isUint32(p.seq) || !genuine(p)) {

@@ -39,7 +39,7 @@ export interface Receiver {
   readonly stats: ReceiverStats;
   state(): UpdateState;
   /** Error code of the last failure, or "". */
-  error(): string;
+  failure(): string;
   /** 0..100 */
   percent(): number;
   /** The running image has confirmed itself: an offer that came before is taken up now. */
@@ -50,9 +50,9 @@ export interface Receiver {
    */
   serveStaged(id: string, pace: number): boolean;
   /** What the transfer under way has sent; null without one. */
-  sent(): ServerStats | null;
+  served(): ServerStats | null;
   /** Milliseconds between frames as adapted, 0 without a transfer. */
-  pace(): number;
+  servingPace(): number;
   /** Asks neighbours, or with `everybody` all nodes, for a newer image of this node's kind. */
   query(everybody: boolean): void;
 }
@@ -136,7 +136,7 @@ export function createReceiver(
   /** Leaves the transfer; the stage keeps what it holds. */
   function end(): void {
     "cold";
-    if (transfer) transfer.stop();
+    if (transfer) transfer.leave();
     transfer = null;
   }
 
@@ -144,7 +144,7 @@ export function createReceiver(
     "cold";
     end();
     transfer = createTransfer(node, s, serving);
-    transfer.begin();
+    transfer.launch();
   }
 
   function serveStaged(id: string, pace: number): boolean {
@@ -167,7 +167,7 @@ export function createReceiver(
     const t = transfer;
     // An image that was passed on, and that nobody asks for any more, makes way.
     const free =
-      !t || (node.state === "relaying" && t.session.origin !== mesh.getNodeId() && t.server.idle() > RELAY_IDLE_MS);
+      !t || (node.state === "relaying" && t.session.origin !== mesh.getNodeId() && t.server.quietFor() > RELAY_IDLE_MS);
     const o = offered && offered.id === id ? offered : null;
     if (!t && serveStaged(id, o ? o.pace : USUAL_PACE)) {
       if (node.state === "idle") node.state = "current";
@@ -273,7 +273,7 @@ export function createReceiver(
     const same = t && t.session.id === pkg.id;
     if (type === PACKAGE_SOURCE && !same && !sourceWanted(node, pkg)) return;
     // An answer to this node's own query names the nonce that was asked with.
-    if (!parts.control.open(pkg)) return;
+    if (!parts.control.unseal(pkg)) return;
     if (type === PACKAGE_SOURCE && same) t.offerSource(pkg.from);
     else if (type === PACKAGE_OFFER || type === PACKAGE_SOURCE) onOffer(pkg);
     else if (type === PACKAGE_ROLLBACK) onRollback(pkg);
@@ -321,13 +321,13 @@ export function createReceiver(
     state: function () {
       return node.state;
     },
-    error: function () {
+    failure: function () {
       "cold";
       return node.error;
     },
     percent: function () {
       "cold";
-      return transfer ? transfer.percent() : node.state === "current" || node.state === "verified" ? 100 : 0;
+      return transfer ? transfer.donePercent() : node.state === "current" || node.state === "verified" ? 100 : 0;
     },
     trialOver: function () {
       "cold";
@@ -337,13 +337,13 @@ export function createReceiver(
       if (offered && !transfer) onOffer(offered as unknown as Package);
     },
     serveStaged: serveStaged,
-    sent: function () {
+    served: function () {
       "cold";
       return transfer ? transfer.server.stats : null;
     },
-    pace: function () {
+    servingPace: function () {
       "cold";
-      return transfer ? transfer.server.pace() : 0;
+      return transfer ? transfer.server.currentPace() : 0;
     },
     query: function (everybody: boolean) {
       "cold";

@@ -72,10 +72,10 @@ export interface Server {
   /** Something new is in the stage. */
   wake(): void;
   /** Milliseconds since a neighbour last asked or was sent something. */
-  idle(): number;
+  quietFor(): number;
   /** Milliseconds between frames as adapted. */
-  pace(): number;
-  stop(): void;
+  currentPace(): number;
+  retire(): void;
 }
 
 export function createServer(node: UpdateNode, s: Session): Server {
@@ -200,7 +200,7 @@ export function createServer(node: UpdateNode, s: Session): Server {
     }
     if (!hop.plan) hop.plan = createRepairPlan((s.payload as Bitmap).size);
     if (!hop.plan.left()) hop.notBefore = engine.now() + REPAIR_GATHER_MS;
-    hop.plan.want(place, missing);
+    hop.plan.lack(place, missing);
     return true;
   }
 
@@ -266,15 +266,15 @@ export function createServer(node: UpdateNode, s: Session): Server {
       "cold";
       if (!timer && hops.length) run();
     },
-    idle: function () {
+    quietFor: function () {
       "cold";
       return engine.now() - active;
     },
-    pace: function () {
+    currentPace: function () {
       "cold";
       return s.pace * slowdown;
     },
-    stop: function () {
+    retire: function () {
       "cold";
       stop();
       hops = [];

@@ -56,7 +56,7 @@ export interface Transfer {
   readonly session: Session;
   readonly server: Server;
   /** To be called once, when the transfer can be reported on. */
-  begin(): void;
+  launch(): void;
   /** A frame of this image from the airwave. */
   frame(bytes: Bytes): void;
   /** A chunk that was pulled. */
@@ -68,10 +68,10 @@ export interface Transfer {
   /** A peer has the image too: taken from there if it is nearer, or the source until now is busy. */
   offerSource(peer: number): void;
   report(): void;
-  percent(): number;
+  donePercent(): number;
   /** Restart into the image when it is verified and everybody who asked has been served. */
   activate(): void;
-  stop(): void;
+  leave(): void;
 }
 
 /** @param serving the image lies complete in the stage and is only served */
@@ -118,7 +118,7 @@ export function createTransfer(node: UpdateNode, s: Session, serving: boolean): 
     "cold";
     const state = node.state;
     if (state === "verified") return 100;
-    if (installer) return installer.percent();
+    if (installer) return installer.decodedPercent();
     const set = s.payload;
     return set && state !== "failed" ? Math.floor((100 * set.count) / set.size) : 0;
   }
@@ -148,8 +148,8 @@ export function createTransfer(node: UpdateNode, s: Session, serving: boolean): 
     "cold";
     over = true;
     engine.cancel(timer);
-    if (installer) installer.stop();
-    server.stop();
+    if (installer) installer.halt();
+    server.retire();
   }
 
   function nak(): void {
@@ -243,7 +243,7 @@ export function createTransfer(node: UpdateNode, s: Session, serving: boolean): 
     }
     if (state === "verified" && !over) {
       if (activeAt < 0 && now - verifiedAt > AUTO_ACTIVATE_MS) activeAt = now;
-      if (activeAt >= 0 && (server.idle() > SERVE_IDLE_MS || now - activeAt > SERVE_FIRST_MS)) {
+      if (activeAt >= 0 && (server.quietFor() > SERVE_IDLE_MS || now - activeAt > SERVE_FIRST_MS)) {
         stop();
         engine.after(500 + (engine.random() % 1500), engine.restart);
       }
@@ -320,7 +320,7 @@ export function createTransfer(node: UpdateNode, s: Session, serving: boolean): 
     "cold";
     if (over) return;
     installer = createInstaller(node, s);
-    installer.start(function (code: string) {
+    installer.install(function (code: string) {
       installer = null;
       if (over) return;
       if (code) return node.fail(code);
@@ -413,7 +413,7 @@ export function createTransfer(node: UpdateNode, s: Session, serving: boolean): 
   return {
     session: s,
     server: server,
-    begin: function () {
+    launch: function () {
       "cold";
       if (serving) return;
       timer = engine.every(1000, second);
@@ -470,11 +470,11 @@ export function createTransfer(node: UpdateNode, s: Session, serving: boolean): 
       ask();
     },
     report: report,
-    percent: percent,
+    donePercent: percent,
     activate: function () {
       "cold";
       if (activeAt < 0) activeAt = engine.now();
     },
-    stop: stop,
+    leave: stop,
   };
 }

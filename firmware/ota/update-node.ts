@@ -40,7 +40,7 @@ export interface UpdateNode {
   readonly spare: Region;
   readonly identity: Identity;
   /** Opens what may command this node. */
-  readonly control: Pick<ControlAuth, "seal" | "open" | "nonce">;
+  readonly control: Pick<ControlAuth, "seal" | "unseal" | "nonce">;
   readonly stats: ReceiverStats;
   state: UpdateState;
   /** Error code of the last failure, or "". */

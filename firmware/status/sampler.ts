@@ -25,11 +25,13 @@ const LOW_MEMORY = 700;
 export function createSampler(parts: SamplerParts): (flags: number) => Telemetry {
   const engine = parts.engine;
   const mesh = parts.mesh;
+  const wifi = engine.wifi;
   const version = parts.identity.version.split(".");
   const image = parts.identity.image ? u32(unhex(parts.identity.image.substr(0, 8)) as string, 0) : 0;
   let sequence = 0;
 
-  return function (flags: number): Telemetry {
+  function sample(flags: number): Telemetry {
+    "cold";
     // Made anew each time: held, they would cost some forty variables.
     const roles = ["node", "root", "dashboard", "bridge"];
     const updateStates = ["idle", "preparing", "receiving", "relaying", "decoding", "verified", "current", "failed"];
@@ -46,7 +48,7 @@ export function createSampler(parts: SamplerParts): (flags: number) => Telemetry
       else children++;
     }
     const role = roles.indexOf(parts.identity.role);
-    const rssi = engine.wifi ? engine.wifi.rssi() : 0;
+    const rssi = wifi ? wifi.rssi() : 0;
     const state = parts.receiver.state();
     const isRoot = mesh.isRoot();
     return {
@@ -82,5 +84,7 @@ export function createSampler(parts: SamplerParts): (flags: number) => Telemetry
       temperature: -128,
       role: role < 0 ? 255 : role,
     };
-  };
+  }
+
+  return sample;
 }

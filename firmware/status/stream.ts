@@ -60,6 +60,7 @@ export function createStream(
   }
 
   function forward(frames: Bytes): void {
+    "cold";
     if (mesh.isRoot()) {
       deliver(frames);
       return;

@@ -8,9 +8,9 @@
  *
  * This goes for function declarations, and for methods in object literals. There `object.method` becomes what the
  * program's helper gives, when the literal is the program's own; otherwise the object gets its scope's helper instead of
- * the methods, and is asked for it. That takes a name that is one of a kind in the whole script, no name of the
- * engine's, and only ever called or handed to a call; and a function that does not use `this`. The others stay where
- * they are; `coldLeft` tells which.
+ * the methods, and is asked for it. That takes a name that is one of a kind in the whole script and no name of the
+ * engine's, or is only read on a variable that holds that literal for ever; that is only ever called or handed to a call;
+ * and a function that does not use `this`. The others stay where they are; `coldLeft` tells which.
  */
 import { readFileSync } from "node:fs";
 import * as path from "node:path";
@@ -47,6 +47,8 @@ interface Method {
   node: AnyNode;
   properties: readonly AnyNode[];
   index: number;
+  /** The program's variable that holds the literal for ever, or null. */
+  owner: string | null;
 }
 
 interface Edit {
@@ -86,18 +88,71 @@ function bound(scope: Scope): boolean {
   return scope.caught.length > 0 || statementsOf(scope.node).some(usesThis);
 }
 
+/** A member expression. */
+interface Read {
+  node: AnyNode;
+  /** What is certainly read: the program's variable that holds an object literal, a global of the engine's; or null. */
+  owner: string | null;
+  /** It is called or handed to a call, and not kept, or looked at to see whether it is there. */
+  called: boolean;
+}
+
 /** Members by name: where they are defined, and where they are read. */
 interface Members {
   methods: Method[];
+  /** How often a name is given to something in a literal. */
   definitions: Map<string, number>;
-  /** Member expressions. */
-  reads: Map<string, AnyNode[]>;
-  /** Names that are read otherwise than to be called or handed to a call: to be kept, or to see whether they are there. */
-  values: Set<string>;
+  /** Names that are given to something in another way, or stand in a text. */
+  elsewhere: Set<string>;
+  reads: Map<string, Read[]>;
 }
 
-function findMembers(program: AnyNode): Members {
-  const found: Members = { methods: [], definitions: new Map(), reads: new Map(), values: new Set() };
+/** Whether a variable that begins with it can be told from the program's own objects: a literal, or a module of the engine's. */
+function isKnownObject(init: AnyNode | null): boolean {
+  if (init?.type === "CallExpression") return nameOf(init.callee) === "require";
+  return init?.type === "ObjectExpression";
+}
+
+/** The program's variables that hold one object literal, or one module of the engine's, for ever. */
+function knownVariables(program: AnyNode, ownName: (identifier: AnyNode) => boolean): Map<string, AnyNode> {
+  const found = new Map<string, AnyNode>();
+  const dropped = new Set<string>();
+  const visit = (node: AnyNode, inside: boolean): void => {
+    const target =
+      node.type === "AssignmentExpression" || node.type === "ForInStatement"
+        ? (node.left as AnyNode)
+        : node.type === "UpdateExpression"
+          ? (node.argument as AnyNode)
+          : null;
+    if (target?.type === "Identifier" && ownName(target)) dropped.add(nameOf(target));
+    if (node.type === "VariableDeclarator" && !inside) {
+      const name = nameOf(node.id);
+      const init = node.init as AnyNode | null;
+      if (found.has(name) || !init || !isKnownObject(init)) dropped.add(name);
+      else found.set(name, init);
+    }
+    for (const child of childrenOf(node)) visit(child, inside || isFunction(node));
+  };
+  visit(program, false);
+  for (const name of dropped) found.delete(name);
+  return found;
+}
+
+function findMembers(program: AnyNode, root: Scope): Members {
+  const found: Members = { methods: [], definitions: new Map(), elsewhere: new Set(), reads: new Map() };
+  const scopes = new Map<number, Scope>();
+  for (const scope of everyScope(root)) for (const { start } of scope.references) scopes.set(start, scope);
+  // What a catch clause names is no reference of its scope's.
+  const ownName = (identifier: AnyNode): boolean =>
+    scopes.has(identifier.start) && declaring(scopes.get(identifier.start)!, nameOf(identifier)) === root;
+  const variables = knownVariables(program, ownName);
+  const owners = new Map([...variables].map(([name, literal]) => [literal, name]));
+  const ownerOf = (object: AnyNode): string | null => {
+    const scope = object.type === "Identifier" ? scopes.get(object.start) : undefined;
+    const at = scope && declaring(scope, nameOf(object));
+    if (scope && at === null) return `global ${nameOf(object)}`;
+    return at === root && variables.has(nameOf(object)) ? nameOf(object) : null;
+  };
   const define = (name: string): void => void found.definitions.set(name, (found.definitions.get(name) ?? 0) + 1);
   const called = new Set<AnyNode>();
   const visit = (node: AnyNode): void => {
@@ -111,18 +166,22 @@ function findMembers(program: AnyNode): Members {
         const name = key.type === "Identifier" ? nameOf(key) : String(key.value);
         define(name);
         const value = property.value as AnyNode;
-        if (property.kind === "init" && isFunction(value)) found.methods.push({ name, node: value, properties, index });
+        const owner = owners.get(node) ?? null;
+        if (property.kind === "init" && isFunction(value)) {
+          found.methods.push({ name, node: value, properties, index, owner });
+        }
       });
     }
     if (node.type === "AssignmentExpression" && (node.left as AnyNode).type === "MemberExpression") {
-      define(nameOf((node.left as AnyNode).property));
+      found.elsewhere.add(nameOf((node.left as AnyNode).property));
     }
     if (node.type === "MemberExpression" && node.computed === false) {
-      const property = node.property as AnyNode;
-      if (!called.has(node)) found.values.add(nameOf(property));
-      found.reads.set(nameOf(property), [...(found.reads.get(nameOf(property)) ?? []), node]);
+      const name = nameOf(node.property);
+      const object = node.object as AnyNode;
+      const read = { node, owner: ownerOf(object), called: called.has(node) };
+      found.reads.set(name, [...(found.reads.get(name) ?? []), read]);
     }
-    if (node.type === "Literal" && typeof node.value === "string") define(node.value);
+    if (node.type === "Literal" && typeof node.value === "string") found.elsewhere.add(node.value);
     if (node.type === "Property") {
       visit(node.value as AnyNode);
       return;
@@ -154,11 +213,24 @@ export function engineNames(): ReadonlySet<string> {
   return names;
 }
 
+/** Reads of a name that are, or may be, reads of this method. */
+function readsOf({ name, owner }: Method, members: Members): Read[] {
+  return (members.reads.get(name) ?? []).filter((read) => read.owner === null || read.owner === owner);
+}
+
+/** Whether it is known which reads of the method's name are reads of the method. */
+function traceable(method: Method, members: Members): boolean {
+  const { name, owner } = method;
+  const reads = readsOf(method, members);
+  if (members.elsewhere.has(name) || !reads.every(({ called }) => called)) return false;
+  if (members.definitions.get(name) === 1 && !engineNames().has(name)) return true;
+  return owner !== null && reads.every((read) => read.owner === owner);
+}
+
 /** The functions that can be moved. */
 function candidates(code: string, root: Scope, members: Members): Omit<Cold, "helper">[] {
   const found: Omit<Cold, "helper">[] = [];
   const pinned = new Set<AnyNode>();
-  const reserved = engineNames();
   const methods = new Map(members.methods.map((method) => [method.node, method]));
   for (const scope of everyScope(root)) {
     for (const { name, start, end } of scope.references) {
@@ -175,10 +247,7 @@ function candidates(code: string, root: Scope, members: Members): Omit<Cold, "he
       const movable =
         node.type === "FunctionDeclaration"
           ? !pinned.has(node) && !scope.variables.has(name) && scope.functions.get(name) === inner
-          : method !== null &&
-            members.definitions.get(method.name) === 1 &&
-            !members.values.has(method.name) &&
-            !reserved.has(method.name);
+          : method !== null && traceable(method, members);
       if (movable) found.push({ scope, name, node, method });
     }
   }
@@ -207,7 +276,7 @@ export function overlay(script: string): string {
   const code = script.trimEnd();
   const program = parse(code, { ecmaVersion: 5 }) as unknown as AnyNode;
   const root = analyse(program);
-  const members = findMembers(program);
+  const members = findMembers(program, root);
   const names = freshNames(code, "_");
   const text = names.next().value;
   const offset = names.next().value;
@@ -232,10 +301,10 @@ export function overlay(script: string): string {
   const literals = new Map<readonly AnyNode[], number[]>();
   for (const one of order) {
     if (!one.method) continue;
-    const { name, properties, index } = one.method;
+    const { properties, index } = one.method;
     const own = one.scope.parent === null;
-    for (const read of members.reads.get(name) ?? []) {
-      edits.push(...asked(read, `${one.helper}${hole(order.indexOf(one))}`, own ? null : property));
+    for (const { node } of readsOf(one.method, members)) {
+      edits.push(...asked(node, `${one.helper}${hole(order.indexOf(one))}`, own ? null : property));
     }
     const before = literals.get(properties);
     literals.set(properties, before || own ? [...(before ?? []), index] : []);
@@ -322,7 +391,7 @@ const HOLE = /\u2039(\d+)\u203a/g;
 export function coldLeft(script: string): string[] {
   const program = parse(script, { ecmaVersion: 5 }) as unknown as AnyNode;
   const root = analyse(program);
-  const members = findMembers(program);
+  const members = findMembers(program, root);
   const movable = new Set(candidates(script, root, members).map(({ node }) => node));
   const methods = new Map(members.methods.map((method) => [method.node, method.name]));
   return [...everyScope(root)]

@@ -106,6 +106,9 @@ class Inliner {
   private readonly settled = new Set<Binding>();
   /** Where a field of a parameter is read: the end of that expression, and what stands for it. */
   private readonly fields = new Map<number, { end: number; binding: Binding | null }>();
+  /** Object literals that a binding holds for ever, and names of fields that are assigned somewhere. */
+  private readonly literals = new Map<Binding, AnyNode>();
+  private readonly assignedFields = new Set<string>();
   private readonly places: number[];
   private readonly used: Map<string, number>;
   private readonly members = new Map<Binding, AnyNode[]>();
@@ -157,7 +160,10 @@ class Inliner {
         : node.type === "UpdateExpression"
           ? node.argument
           : null;
-    const assigned = this.bindingAt(target as AnyNode | null);
+    const to = target as AnyNode | null;
+    if (to?.type === "MemberExpression") this.assignedFields.add(nameOf(to.property));
+    if (node.type === "Literal" && typeof node.value === "string") this.assignedFields.add(node.value);
+    const assigned = this.bindingAt(to);
     if (assigned) this.written.add(assigned);
     const holder = this.bindingAt(node.type === "MemberExpression" ? (node.object as AnyNode) : null);
     if (holder && node.computed === false && !this.keepsField(node, above)) {
@@ -306,7 +312,9 @@ class Inliner {
     this.out.add(`${keyword} ${this.names.get(binding)!}`);
     if (initialised) this.line(" = ", value, ";\n");
     else this.out.add(";\n");
-    if (this.constant(binding)) this.settled.add(binding);
+    if (!this.constant(binding)) return;
+    this.settled.add(binding);
+    if (value?.type === "ObjectExpression") this.literals.set(binding, value);
   }
 
   private line(before: string, value: AnyNode | null, after: string): void {
@@ -358,10 +366,23 @@ class Inliner {
     this.declare(binding, keyword, reduced, true);
   }
 
+  /** The binding whose value a field holds for ever, if it is one. */
+  private field(member: AnyNode): Binding | null | undefined {
+    const handed = this.fields.get(member.start);
+    if (handed) return handed.end === member.end ? handed.binding : null;
+    const holder = this.bindingAt(member.object as AnyNode);
+    const name = nameOf(member.property);
+    const literal = holder && this.literals.get(this.resolve(holder));
+    if (!literal || member.computed === true || this.assignedFields.has(name)) return null;
+    const found = (literal.properties as AnyNode[]).filter(
+      (property) => property.kind === "init" && nameOf(property.key) === name,
+    );
+    return found.length === 1 ? this.bindingAt(found[0]!.value as AnyNode) : null;
+  }
+
   /** Lets a name that will never mean anything else stand for the one that it gets its value from. */
   private alias(binding: Binding, value: AnyNode | null): boolean {
-    const field = value?.type === "MemberExpression" ? this.fields.get(value.start) : undefined;
-    const source = field?.end === value?.end ? field?.binding : this.bindingAt(value);
+    const source = value?.type === "MemberExpression" ? this.field(value) : this.bindingAt(value);
     const target = source && this.resolve(source);
     if (!target || !this.constant(binding) || !this.constant(target) || !this.settled.has(target)) return false;
     this.aliases.set(binding, target);
