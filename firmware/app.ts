@@ -19,6 +19,7 @@ export const node: EspalierNode = createNode({
   stage: engine.region("stage")!,
   running: engine.region(boot.slot)!,
   spare: engine.region(boot.slot === "slot0" ? "slot1" : "slot0")!,
+  trust: engine.region("trust"),
   trial: boot.trial,
   starts: boot.starts,
   installs: true,

@@ -3,39 +3,37 @@ import type { Engine, Region } from "./engine/engine";
 import { type Airwave, createAirwave } from "./mesh/airwave";
 import { createMesh, type Mesh, type MeshConfig } from "./mesh/mesh";
 import { type ControlAuth, createControlAuth } from "./ota/control-auth";
+import type { Manifest } from "./ota/image";
 import { MARK, SLOT_CONFIRMED } from "./ota/layout";
 import { createReceiver, type Receiver } from "./ota/receiver";
 import { readSlot } from "./ota/slots";
+import { configuredKey, confirmTrust, readTrust, type SecuritySettings } from "./ota/trust";
 import type { Identity } from "./ota/update-node";
+import { createReporter } from "./status/reporter";
 import { createSampler } from "./status/sampler";
 import { createStream, type Stream } from "./status/stream";
-import { encodeTelemetry, INTERVAL_UNIT, type Telemetry } from "./wire/telemetry";
+import type { TelemetryReceiver } from "./status/telemetry-receiver";
+import { INTERVAL_UNIT } from "./wire/telemetry";
 
 /** An image on trial confirms itself after so long in the mesh, or is started again, which counts against it. */
 const CONFIRM_MS = 30000;
 const TRIAL_LIMIT_MS = 300000;
 /** Twelve times five seconds. */
 const TELEMETRY_UNITS = 12;
-/** The first frame goes out when the mesh stands, or is dropped for want of a root after so many tries. */
-const FIRST_FRAME_TRIES = 60;
 
 /** When a node first asks its neighbours for a newer image, and how often it does so again. */
 const QUERY_FIRST_MS = 30000;
 const QUERY_SPREAD_MS = 15000;
 const QUERY_MS = 1800000;
 
-const FLAG_FIRST = 1;
-const FLAG_TRIAL = 8;
-
 /** The node's configuration as provisioned, JSON in the Storage file "cfg". */
-export interface Settings {
-  meshKey?: string;
-  publicKey?: string;
-  product?: string;
+export interface Settings extends SecuritySettings {
   mesh: MeshConfig;
   role: string;
   /** seconds between telemetry frames, 10..1200 in steps of five; 60 unless given */
   telemetrySeconds?: number;
+  /** seconds between painlessMesh status packages (type 604) to all nodes, 10..3600; none unless given */
+  statusSeconds?: number;
 }
 
 export interface NodeParts {
@@ -46,18 +44,18 @@ export interface NodeParts {
   stage: Region;
   running: Region;
   spare: Region;
+  /** Where what the node believes about images is kept; null on a laptop. */
+  trust?: Region | null;
   trial: boolean;
   starts: number;
   /** false on a laptop */
   installs: boolean;
-  /** Called with every telemetry frame that reaches this node. */
-  telemetry: ((telemetry: Telemetry) => void) | null;
+  /** Takes the telemetry that reaches this node; `receiveTelemetry` makes one. Null where it is only passed on. */
+  telemetry: TelemetryReceiver | null;
   /** Called when the state of an update here changes. */
   updateChanged?: () => void;
   /** Who commands others: first number of its control messages (host-tools/gateway/control-clock.ts). */
   controlStart?: number;
-  /** A node could not take the last control message: what still holds shall be said again. */
-  controlRepeat?: () => void;
 }
 
 export interface EspalierNode {
@@ -78,13 +76,13 @@ export interface EspalierNode {
   start(): void;
 }
 
-/** `resultHash` of a slot's manifest, "" when there is none to read. */
-function resultHash(manifest: string): string {
+/** A slot's manifest, parsed once already when it was written; {} when there is none to read. */
+function manifestOf(text: string): Partial<Manifest> {
   "cold";
   try {
-    return JSON.parse(manifest).resultHash || "";
+    return JSON.parse(text) as Manifest;
   } catch (error) {
-    return "";
+    return {};
   }
 }
 
@@ -92,12 +90,16 @@ export function createNode(parts: NodeParts): EspalierNode {
   const engine = parts.engine;
   const settings = parts.settings;
   const running = readSlot(parts.running);
+  const manifest = running ? manifestOf(running.manifest) : {};
+  const key = configuredKey(engine, settings.publicKey);
+  const trust = readTrust(engine, parts.trust || null, key, manifest.counter || 0);
   const identity: Identity = {
+    product: settings.product || settings.mesh.meshName,
     hardware: engine.hardware,
     role: settings.role,
     version: parts.version,
     image: running && running.verified ? running.id : "",
-    hash: running ? resultHash(running.manifest) : "",
+    hash: manifest.resultHash || "",
     installs: parts.installs,
     trial: parts.trial,
   };
@@ -107,11 +109,11 @@ export function createNode(parts: NodeParts): EspalierNode {
   const control = createControlAuth(engine, mesh, {
     key: settings.meshKey || "",
     start: parts.controlStart || 0,
-    repeat: parts.controlRepeat,
   });
   const receiver = createReceiver(
     {
       control: control,
+      trust: trust,
       engine: engine,
       mesh: mesh,
       airwave: airwave,
@@ -124,7 +126,6 @@ export function createNode(parts: NodeParts): EspalierNode {
   );
   const stream = createStream(engine, mesh, airwave, parts.telemetry);
   const units = Math.round((settings.telemetrySeconds || 0) / INTERVAL_UNIT) || TELEMETRY_UNITS;
-  const interval = units * INTERVAL_UNIT * 1000;
   const sample = createSampler({
     engine: engine,
     mesh: mesh,
@@ -134,30 +135,20 @@ export function createNode(parts: NodeParts): EspalierNode {
     starts: parts.starts,
     interval: units,
   });
+  const reporter = createReporter({
+    engine: engine,
+    mesh: mesh,
+    stream: stream,
+    sample: sample,
+    interval: units * INTERVAL_UNIT * 1000,
+    statusInterval: (settings.statusSeconds || 0) * 1000,
+    identity: identity,
+    receiver: receiver,
+  });
   const ready: (() => void)[] = [];
   let trial = parts.trial;
   let connectedSince = -1;
-  let tries = 0;
   let asked = false;
-
-  function sendTelemetry(flags: number): void {
-    "cold";
-    stream.forward(encodeTelemetry(sample(flags | (trial ? FLAG_TRIAL : 0)), engine.crc32));
-  }
-
-  function firstTelemetry(): void {
-    "cold";
-    if (mesh.isRoot() || mesh.rootId() || ++tries > FIRST_FRAME_TRIES) {
-      sendTelemetry(FLAG_FIRST);
-      // Spread over the interval, so that nodes that started together do not all speak together.
-      engine.after(engine.random() % interval, function () {
-        sendTelemetry(0);
-        engine.every(interval, function () {
-          sendTelemetry(0);
-        });
-      });
-    } else engine.after(1000, firstTelemetry);
-  }
 
   /** Neighbours first; all nodes when none of them had an answer. */
   function askPeers(): void {
@@ -179,8 +170,10 @@ export function createNode(parts: NodeParts): EspalierNode {
     if (connectedSince >= 0 && now - connectedSince >= CONFIRM_MS) {
       trial = false;
       parts.running.write(SLOT_CONFIRMED, MARK);
+      const confirmed = readSlot(parts.running);
+      if (confirmed) confirmTrust(engine, parts.trust || null, key, trust, JSON.parse(confirmed.manifest));
       receiver.trialOver();
-      sendTelemetry(0);
+      reporter.send(0);
       return;
     }
     if (now > TRIAL_LIMIT_MS) engine.restart();
@@ -208,7 +201,7 @@ export function createNode(parts: NodeParts): EspalierNode {
       mesh.start();
       airwave.start();
       if (parts.installs) {
-        engine.after(2000, firstTelemetry);
+        reporter.start();
         judge();
         engine.after(QUERY_FIRST_MS + (engine.random() % QUERY_SPREAD_MS), askPeers);
       }

@@ -144,6 +144,10 @@ export interface Engine {
   toBase64(bytes: Bytes): string;
   fromBase64(text: string): Bytes;
   memory(): Memory;
+  /** Copies as many bytes of `from` as `to` has room for, where the engine has one native call for it. */
+  copy?(from: ArrayBuffer, to: Uint8Array): void;
+  /** Puts free memory in order, where that has to be asked for; takes some milliseconds. */
+  collect?(): void;
   /** Why the engine last started: a restart it was asked for, or anything else (power, watchdog, crash). */
   resetReason(): "software" | "other";
   /** The node boots again; what is scheduled is lost. */

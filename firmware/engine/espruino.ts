@@ -268,6 +268,10 @@ export function createEspruinoEngine(boot: BootInfo): Engine {
       "cold";
       return atob(text);
     },
+    copy: E.mapInPlace,
+    collect: function () {
+      process.memory();
+    },
     memory: function () {
       "cold";
       const m = process.memory(false);

@@ -103,6 +103,7 @@ export function createClock(engine: Engine, host: ClockHost, fire: Events["fire"
       for (const other of host.links) other.asked = -1;
       fire("adjusted", change);
     }
+    link.roundTrip = Math.max(0, (((t3 - t0) | 0) - ((t2 - t1) | 0)) / 1000);
     if (trusted && size < GOOD_ENOUGH) {
       link.retries = 0;
       link.timeAt = time + TIME_PERIOD;

@@ -21,6 +21,8 @@ export interface MeshStats {
   rx: number;
   tx: number;
   forwarded: number;
+  /** bytes of all links, in both directions */
+  bytes: number;
   /** packages without a route, or from a peer that has not introduced itself */
   dropped: number;
   /** packages that a full send queue threw away */
@@ -57,6 +59,8 @@ export class Link implements SocketHandler {
   /** Our last time request, -1 when none counts, and how many were fruitless. */
   asked: number;
   retries: number;
+  /** ms there and back, at the last answer to a time request; -1 before it. */
+  roundTrip: number;
   /** What HELLO said: firmware version, and capability bits, -1 before it (a C++ node never says). */
   version: string;
   abilities: number;
@@ -82,7 +86,7 @@ export class Link implements SocketHandler {
     this.standing = !!socket;
     this.id = this.changed = this.syncAt = this.timeoutAt = this.timeAt = 0;
     this.queued = this.flying = this.retries = 0;
-    this.asked = this.abilities = -1;
+    this.asked = this.abilities = this.roundTrip = -1;
     this.tree = this.version = this.part = this.rest = "";
     this.ended = this.skipping = false;
     this.queue = [];
@@ -96,6 +100,7 @@ export class Link implements SocketHandler {
 
   data(bytes: Bytes): void {
     const owner = this.owner;
+    owner.stats.bytes += bytes.length;
     let start = 0;
     let end = bytes.indexOf("\0");
     while (end >= 0) {
@@ -161,6 +166,7 @@ export class Link implements SocketHandler {
       this.rest = piece.substr(room);
       if (this.rest) piece = piece.substr(0, room);
       this.flying += piece.length;
+      this.owner.stats.bytes += piece.length;
       this.socket.write(piece);
     }
   }

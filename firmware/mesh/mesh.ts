@@ -33,6 +33,8 @@ export interface Neighbour {
   /** From HELLO; "" and 0 for a C++ node. */
   v: string;
   c: number;
+  /** ms to it and back at the last exchange of times that this node asked for, -1 unknown */
+  roundTrip: number;
   /** Nodes reached through it, itself included. */
   nodes: number;
 }
@@ -196,6 +198,7 @@ export function createMesh(engine: Engine, config: MeshConfig, events?: MeshEven
             espalier: link.abilities >= 0,
             v: link.version,
             c: Math.max(0, link.abilities),
+            roundTrip: link.roundTrip,
             nodes: link.tree.length / TREE_NODE,
           });
       return list;

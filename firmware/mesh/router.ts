@@ -83,7 +83,7 @@ export function createRouter(engine: Engine, config: MeshConfig, events: Events)
   const wifi = engine.wifi;
   const id = (wifi ? idOfMac(wifi.accessPointMac()) : config.nodeId) || engine.random() || 1;
   const links: Link[] = [];
-  const stats = { rx: 0, tx: 0, forwarded: 0, dropped: 0, queueDrops: 0, malformed: 0, refused: 0 };
+  const stats = { rx: 0, tx: 0, forwarded: 0, bytes: 0, dropped: 0, queueDrops: 0, malformed: 0, refused: 0 };
   const fire = events.fire;
   const openers = engine.name === "espruino" ? OPENERS_ESPRUINO : OPENERS;
   let changes = 0;

@@ -8,7 +8,8 @@
  *
  * Restarts: a node that started knows no number. It takes nothing before somebody who is sure of the number has answered
  * a challenge with a nonce of this start, so nothing is written to flash and what was recorded before is worth nothing.
- * The package that set this off is dropped: its sender hears of the challenge and says again what still holds.
+ * The package that set this off is dropped: a controller that is challenged says again, under new numbers, what it said
+ * within the last REPEAT_WITHIN_MS.
  *
  *   CHALLENGE {dest: who sealed, n: nonce or "", c: highest number here, tag}
  *   PROOF     {dest: who asked, n: the nonce, c: highest number there, tag}
@@ -35,8 +36,9 @@ const CHALLENGE_EVERY_MS = 1000;
 const MAX_CHALLENGES = 4;
 /** The challenges of a mesh are spread over so many milliseconds a node. */
 const SPREAD_MS = 60;
-/** Challenges that follow one package are answered by one repetition. */
+/** Challenges that follow one package are answered by one repetition, after so long; of what was said so long ago. */
 const REPEAT_MS = 1500;
+const REPEAT_WITHIN_MS = 20000;
 
 /** What this module needs of a mesh. */
 export interface ControlMesh {
@@ -51,8 +53,6 @@ export interface ControlOptions {
   key: string;
   /** First number of a controller (host-tools/gateway/control-clock.ts), 0 on a node. */
   start: number;
-  /** Some node could not take what was sealed last: say again what still holds. */
-  repeat?: () => void;
 }
 
 export interface ControlStats {
@@ -68,8 +68,11 @@ export interface ControlAuth {
   readonly stats: ControlStats;
   /** Whether there is a key. */
   readonly checks: boolean;
-  /** Completes a package for sending: `from`, `dest`, `seq`, `tag`. Nothing may be changed in it afterwards. */
-  seal(p: Package): Package;
+  /**
+   * Completes a package for sending: `from`, `dest`, `seq`, `tag`. Nothing may be changed in it afterwards. What shall
+   * not happen twice to a node that did take it (a restart) is sealed `once`: it is not repeated.
+   */
+  seal(p: Package, once?: boolean): Package;
   /** Whether a package that arrived is genuine and new; call it once for each. */
   unseal(p: Package): boolean;
   /**
@@ -118,6 +121,8 @@ export function createControlAuth(engine: Engine, mesh: ControlMesh, options: Co
   let asked: number[] = [];
   let askedAt = 0;
   let repeating = false;
+  /** What a controller sealed of late, and when. */
+  let said: { p: Package; at: number }[] = [];
 
   if (options.key) {
     const key = meshKeyBytes(engine, options.key);
@@ -198,26 +203,50 @@ export function createControlAuth(engine: Engine, mesh: ControlMesh, options: Co
     if (behind) counter = p.c;
     if (p.n && proven) send(PACKAGE_PROOF, p.from, p.n);
     else if (!behind) return;
-    if (!options.repeat || repeating) return;
+    if (repeating || !said.length) return;
     repeating = true;
-    engine.after(REPEAT_MS, function () {
-      repeating = false;
-      options.repeat!();
+    engine.after(REPEAT_MS, repeat);
+  }
+
+  function number(p: Package): Package {
+    "cold";
+    delete p.tag;
+    p.seq = ++counter;
+    p.tag = tagOf(p);
+    return p;
+  }
+
+  /** Drops what is too old to be repeated, and with `p` what says the same. */
+  function tidy(p: Package | null): void {
+    "cold";
+    const since = engine.now() - REPEAT_WITHIN_MS;
+    const same = p && JSON.stringify([p.type, p.dest, p.id, p.only]);
+    said = said.filter(function (one) {
+      const q = one.p;
+      return one.at > since && JSON.stringify([q.type, q.dest, q.id, q.only]) !== same;
     });
+  }
+
+  function repeat(): void {
+    "cold";
+    repeating = false;
+    tidy(null);
+    for (let i = 0; i < said.length; i++) mesh.sendPackage(number(said[i].p));
   }
 
   return {
     stats: stats,
     checks: inner !== "",
-    seal: function (p: Package): Package {
+    seal: function (p: Package, once?: boolean): Package {
       "cold";
       p.from = p.from || mesh.getNodeId();
       p.dest = p.dest || 0;
       if (!inner) return p;
-      p.seq = ++counter;
-      delete p.tag;
-      p.tag = tagOf(p);
-      return p;
+      if (options.start && !once) {
+        tidy(p);
+        said.push({ p: p, at: engine.now() });
+      }
+      return number(p);
     },
     unseal: function (p: Package): boolean {
       "cold";

@@ -24,7 +24,7 @@ export function compareVersions(a: string, b: string): number {
 export function sendQuery(node: UpdateNode, id: string | undefined, everybody: boolean): void {
   "cold";
   const identity = node.identity;
-  node.mesh.sendPackage({
+  const question = {
     type: PACKAGE_QUERY,
     routing: everybody ? 2 : 0,
     dest: 0,
@@ -33,7 +33,13 @@ export function sendQuery(node: UpdateNode, id: string | undefined, everybody: b
     role: identity.role,
     version: identity.version,
     n: node.control.nonce(),
-  });
+  };
+  if (everybody) node.mesh.sendPackage(question);
+  else
+    for (const one of node.mesh.neighbours()) {
+      question.dest = one.id;
+      node.mesh.sendPackage(question);
+    }
 }
 
 /** Answers such a question if the image lies complete in the stage. */

@@ -79,7 +79,7 @@ export function createReceiver(
   const mesh = parts.mesh;
   const identity = parts.identity;
   const stage = parts.stage;
-  const stats: ReceiverStats = { chunks: 0, duplicates: 0, refused: 0, stray: 0 };
+  const stats: ReceiverStats = { chunks: 0, repaired: 0, duplicates: 0, refused: 0, stray: 0 };
   const node = parts as UpdateNode & { stats: ReceiverStats };
   let transfer: Transfer | null = null;
   /** The last offer heard, for nodes that only pass on. */

@@ -10,7 +10,7 @@ import type { Package } from "../wire/packages";
 import { Bitmap, bitmapBytes } from "../wire/bitmap";
 import { u16 } from "../wire/bytes";
 import { FLAG_PAYLOAD, FRAME_CHUNK, FRAME_CODED, FRAME_HEADER, FRAME_POLL, frameHeader } from "../wire/frames";
-import { admit } from "./admission";
+import { admission } from "./admission";
 import { imageId, MAX_BLOB, type Manifest } from "./image";
 import { createInstaller, type Installer } from "./install";
 import { MARK, STAGE_BLOB_OK, STAGE_COMPLETE, STAGE_ERASED, STAGE_HEADER, STAGE_MARKS, STAGE_STRIDE } from "./layout";
@@ -40,6 +40,8 @@ const PULL_TIMEOUT_MS = 5000;
 const PULL_TRIES = 10;
 /** A peer that is busy is left alone for so long. */
 const BUSY_MS = 3000;
+/** Neighbours are asked for the image so often while it comes from farther away. */
+const PEER_QUERY_MS = 8000;
 /** Decoding that comes no farther for so long has lost its timer to a lack of memory, which nothing can catch. */
 const STALL_MS = 60000;
 /** A verified image starts by itself when its origin says nothing for this long. */
@@ -104,6 +106,9 @@ export function createTransfer(node: UpdateNode, s: Session, serving: boolean): 
   let decodedAt = 0;
   let activeAt = -1;
   let sourceBusy = false;
+  /** Ends the check of a signature that is under way. */
+  let giveUpCheck: (() => void) | null = null;
+  let askedAt = 0;
 
   function collecting(): boolean {
     return !over && (node.state === "receiving" || node.state === "relaying");
@@ -149,6 +154,7 @@ export function createTransfer(node: UpdateNode, s: Session, serving: boolean): 
     over = true;
     engine.cancel(timer);
     if (installer) installer.halt();
+    if (giveUpCheck) giveUpCheck();
     server.retire();
   }
 
@@ -228,6 +234,16 @@ export function createTransfer(node: UpdateNode, s: Session, serving: boolean): 
         heard = now;
       }
     }
+    // A peer next door is better than one far away, as soon as it has the image.
+    if (
+      s.transport === "peer" &&
+      collecting() &&
+      now - askedAt > PEER_QUERY_MS &&
+      mesh.routeTo(s.source) !== s.source
+    ) {
+      askedAt = now;
+      sendQuery(node, s.id, false);
+    }
     // Reports of a large mesh are spread out, so that they do not crowd the links near the origin.
     const set = s.payload || s.blob;
     let nodes = 1;
@@ -281,7 +297,7 @@ export function createTransfer(node: UpdateNode, s: Session, serving: boolean): 
     if (staged && staged.blobOk) return blobTrusted("");
     // Nothing of the payload is stored before it is known who made it.
     node.enter("preparing", "");
-    admit(node, s, blobTrusted);
+    giveUpCheck = admission(node, s, blobTrusted);
   }
 
   function blobTrusted(code: string): void {
@@ -366,7 +382,10 @@ export function createTransfer(node: UpdateNode, s: Session, serving: boolean): 
     } else stage.write(chunkOffset(false, index), chunk);
     set.put(index, true);
     stats.chunks++;
-    if (payload && polled) repaired++;
+    if (payload && polled) {
+      repaired++;
+      stats.repaired++;
+    }
     if (set.count === set.size) {
       if (payload) payloadDone();
       else blobDone();

@@ -3,9 +3,12 @@ import type { Engine, Region } from "../engine/engine";
 import type { Airwave } from "../mesh/airwave";
 import type { Mesh } from "../mesh/mesh";
 import type { ControlAuth } from "./control-auth";
+import type { Trust } from "./trust";
 
 /** What runs here. */
 export interface Identity {
+  /** What images must be for; usually the name of the mesh. */
+  product: string;
   hardware: string;
   role: string;
   version: string;
@@ -24,6 +27,8 @@ export type UpdateState =
 
 export interface ReceiverStats {
   chunks: number;
+  /** Of them, those that came only after they had been asked for again. */
+  repaired: number;
   duplicates: number;
   refused: number;
   /** NAKs and requests for an image that is not here */
@@ -41,6 +46,8 @@ export interface UpdateNode {
   readonly identity: Identity;
   /** Opens what may command this node. */
   readonly control: Pick<ControlAuth, "seal" | "unseal" | "nonce">;
+  /** Whose images are taken. */
+  readonly trust: Trust;
   readonly stats: ReceiverStats;
   state: UpdateState;
   /** Error code of the last failure, or "". */

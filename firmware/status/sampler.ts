@@ -21,14 +21,19 @@ export interface SamplerParts {
 
 /** Free memory below which a node counts as short of it, in interpreter variables (some 10 KB). */
 const LOW_MEMORY = 700;
+/** ms, per mille, dBm. */
+const HIGH_LATENCY = 500;
+const HIGH_LOSS = 100;
+const WEAK_SIGNAL = -80;
 
+/** The sequence number is left to whoever sends the frame. `flags` are added to what the node knows of itself. */
 export function createSampler(parts: SamplerParts): (flags: number) => Telemetry {
   const engine = parts.engine;
   const mesh = parts.mesh;
   const wifi = engine.wifi;
   const version = parts.identity.version.split(".");
   const image = parts.identity.image ? u32(unhex(parts.identity.image.substr(0, 8)) as string, 0) : 0;
-  let sequence = 0;
+  let rooted = false;
 
   function sample(flags: number): Telemetry {
     "cold";
@@ -42,20 +47,26 @@ export function createSampler(parts: SamplerParts): (flags: number) => Telemetry
     let parent = 0;
     let children = 0;
     let nodes = 1;
+    let latency = 65535;
     for (let i = 0; i < neighbours.length; i++) {
       nodes += neighbours[i].nodes;
-      if (neighbours[i].up) parent = neighbours[i].id;
-      else children++;
+      if (neighbours[i].up) {
+        parent = neighbours[i].id;
+        if (neighbours[i].roundTrip >= 0) latency = Math.min(65534, Math.round(neighbours[i].roundTrip));
+      } else children++;
     }
     const role = roles.indexOf(parts.identity.role);
     const rssi = wifi ? wifi.rssi() : 0;
     const state = parts.receiver.state();
     const isRoot = mesh.isRoot();
+    const stats = parts.receiver.stats;
+    const loss = stats.chunks ? Math.round((stats.repaired * 1000) / stats.chunks) : 0;
+    if (root) rooted = true;
     return {
       magic: TELEMETRY_MAGIC,
-      flags: flags | (isRoot ? 4 : 0),
+      flags: flags | (isRoot ? 4 : 0) | (parts.identity.trial ? 8 : 0),
       node: me,
-      sequence: sequence++ & 65535,
+      sequence: 0,
       uptime: Math.floor(engine.now() / 1000),
       memoryFree: memory.free,
       memoryTotal: memory.total,
@@ -68,12 +79,19 @@ export function createSampler(parts: SamplerParts): (flags: number) => Telemetry
       received: mesh.stats.rx,
       sent: mesh.stats.tx,
       dropped: (mesh.stats.dropped + mesh.stats.queueDrops) & 65535,
-      refused: (mesh.stats.malformed + parts.airwave.stats.malformed + parts.receiver.stats.refused) & 65535,
-      loss: 0,
-      latency: 65535,
+      refused: (mesh.stats.malformed + parts.airwave.stats.malformed + stats.refused) & 65535,
+      loss: loss,
+      latency: latency,
       starts: parts.starts & 255,
       reset: engine.resetReason() === "software" ? 1 : 0,
-      alerts: (memory.free < LOW_MEMORY ? 1 : 0) | (state === "failed" ? 16 : 0) | (rssi && rssi < -80 ? 64 : 0),
+      // The bits of painlessMesh's enhanced status.
+      alerts:
+        (memory.free < LOW_MEMORY ? 1 : 0) |
+        (latency > HIGH_LATENCY && latency < 65535 ? 2 : 0) |
+        (loss > HIGH_LOSS ? 4 : 0) |
+        (rooted && !root ? 8 : 0) |
+        (state === "failed" ? 16 : 0) |
+        (rssi && rssi < WEAK_SIGNAL ? 64 : 0),
       major: +version[0] || 0,
       minor: +version[1] || 0,
       patch: +version[2] || 0,

@@ -1,5 +1,7 @@
 /**
- * Carries telemetry frames towards the root, hop by hop over the airwave, and from the root to whoever subscribed.
+ * Carries telemetry frames towards the root, hop by hop over the airwave, and from the root to whoever subscribed. A node
+ * holds what comes from below for a moment, so that it goes on in one datagram with its own.
+ *
  * Where a neighbour on the way is no Espalier node the same bytes go over the links in base64.
  */
 import type { Bytes, Engine } from "../engine/engine";
@@ -8,7 +10,7 @@ import type { Mesh } from "../mesh/mesh";
 import { le32, u32 } from "../wire/bytes";
 import { FRAME_TELEMETRY } from "../wire/frames";
 import type { Package } from "../wire/packages";
-import { decodeTelemetry, type Telemetry, TELEMETRY_BYTES } from "../wire/telemetry";
+import type { TelemetryReceiver } from "./telemetry-receiver";
 
 export const PACKAGE_TELEMETRY = 720;
 export const PACKAGE_SUBSCRIBE = 721;
@@ -16,32 +18,27 @@ export const PACKAGE_SUBSCRIBE = 721;
 /** A subscription that is not renewed ends. */
 const SUBSCRIPTION_MS = 180000;
 const MAX_SUBSCRIBERS = 4;
-/** type, count, next hop */
-const HEADER = 6;
+/** Frames wait so long for others; nodes farther from the root speak 700 ms earlier a hop. */
+const BATCH_MS = 1500;
+/** Bytes of frames in one datagram or package. */
+const MAX_BATCH = 1000;
 
 export interface Stream {
-  /** Frames of `TELEMETRY_BYTES` each, one after another; from this node or from one below. */
-  forward(frames: Bytes): void;
+  /** Frames as telemetry-delta.ts makes them, one after another; at once, or with what else comes within a moment. */
+  forward(frames: Bytes, atOnce: boolean): void;
   /** Asks the root for a copy of everything; to be repeated within three minutes. */
   subscribe(): void;
 }
 
-export function createStream(
-  engine: Engine,
-  mesh: Mesh,
-  airwave: Airwave,
-  received: ((telemetry: Telemetry) => void) | null,
-): Stream {
+export function createStream(engine: Engine, mesh: Mesh, airwave: Airwave, receiver: TelemetryReceiver | null): Stream {
   const subscribers: { id: number; until: number }[] = [];
+  const received = receiver && receiver(engine, mesh);
+  let waiting = "";
+  let timer = 0;
 
   function deliver(frames: Bytes): void {
     "cold";
-    if (received) {
-      for (let at = 0; at + TELEMETRY_BYTES <= frames.length; at += TELEMETRY_BYTES) {
-        const telemetry = decodeTelemetry(frames.substr(at, TELEMETRY_BYTES), engine.crc32);
-        if (telemetry) received(telemetry);
-      }
-    }
+    if (received) received(frames);
     for (let i = subscribers.length - 1; i >= 0; i--) {
       if (engine.now() > subscribers[i].until) subscribers.splice(i, 1);
       else overLinks(subscribers[i].id, frames);
@@ -59,8 +56,12 @@ export function createStream(
     });
   }
 
-  function forward(frames: Bytes): void {
+  function flush(): void {
     "cold";
+    const frames = waiting;
+    waiting = "";
+    timer = 0;
+    if (!frames) return;
     if (mesh.isRoot()) {
       deliver(frames);
       return;
@@ -73,27 +74,32 @@ export function createStream(
       const n = list[i];
       if (n.id !== next) continue;
       if (!n.espalier) break;
-      const frame = String.fromCharCode(FRAME_TELEMETRY, frames.length / TELEMETRY_BYTES) + le32(next) + frames;
-      if (n.up) airwave.sendToParent(frame);
-      else airwave.sendToChildren(frame);
+      // All children hear what is for one of them; the parent is the only one to hear what goes up.
+      if (n.up) airwave.sendToParent(String.fromCharCode(FRAME_TELEMETRY) + frames);
+      else airwave.sendToChildren(String.fromCharCode(FRAME_TELEMETRY) + le32(next) + frames);
       return;
     }
     overLinks(root, frames);
   }
 
-  airwave.onFrame(FRAME_TELEMETRY, function (bytes) {
-    const count = bytes.charCodeAt(1);
-    if (bytes.length !== HEADER + count * TELEMETRY_BYTES || !count) return;
-    // Frames for another child of the same access point are heard too.
-    if (u32(bytes, 2) === mesh.getNodeId()) forward(bytes.substr(HEADER));
+  function forward(frames: Bytes, atOnce: boolean): void {
+    if (waiting.length + frames.length > MAX_BATCH) flush();
+    waiting += frames;
+    if (atOnce) {
+      engine.cancel(timer);
+      flush();
+    } else if (!timer) timer = engine.after(BATCH_MS, flush);
+  }
+
+  airwave.onFrame(FRAME_TELEMETRY, function (bytes, fromParent) {
+    if (!fromParent) forward(bytes.substr(1), false);
+    else if (u32(bytes, 1) === mesh.getNodeId()) forward(bytes.substr(5), false);
   });
 
   function onTelemetry(pkg: Package): void {
     "cold";
     if (typeof pkg.d !== "string" || pkg.d.length > 2000) return;
-    const frames = engine.fromBase64(pkg.d);
-    if (frames.length % TELEMETRY_BYTES) return;
-    if (mesh.isRoot() || !mesh.rootId() || received) deliver(frames);
+    if (mesh.isRoot() || !mesh.rootId() || received) deliver(engine.fromBase64(pkg.d));
   }
 
   function onSubscribe(pkg: Package): void {

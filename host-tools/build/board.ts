@@ -55,6 +55,8 @@ const boardSchema = z
       peakFraction: fraction,
     }),
     bundle: z.strictObject({ bytes: count }),
+    /** What runs when both slots are bad; its region is written at provisioning and never again. */
+    recovery: z.strictObject({ bytes: count }),
     radio: z.strictObject({
       accessPoint: z.strictObject({ besideStation: z.boolean(), stations: z.number().int().min(0).max(15) }),
       sockets: count,
@@ -97,8 +99,11 @@ const boardSchema = z
       // The first page of a slot is its header.
       if (/^slot\d$/.test(name) && (length - 1) * storage.page < board.bundle.bytes)
         refuse(["regions", name], "is too small for a bundle of bundle.bytes");
+      if (name === "recovery" && (length - 1) * storage.page < board.recovery.bytes)
+        refuse(["regions", name], "is too small for a bundle of recovery.bytes");
+      if (name === "trust" && length < 2) refuse(["regions", name], "is too small; it takes two pages");
     }
-    for (const name of ["state", "slot0", "slot1", "stage"]) {
+    for (const name of ["state", "slot0", "slot1", "stage", "recovery", "trust"]) {
       if (board.regions[name] === undefined) refuse(["regions", name], "is missing; every node needs it");
     }
     // Loader, settings and the filler that aligns the regions lie in front of them, on two pages at most.

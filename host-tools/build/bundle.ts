@@ -72,13 +72,14 @@ export async function bundle(options: BundleOptions): Promise<Bundle> {
     ...options.defines,
   });
   const flat = inlineSingleUse(dropUnusedMethods(linked.code));
-  const minified = await esbuild.transform(flat.text, {
+  // A keyword on the engine. The minifier gives nothing the name of a global that is used.
+  const minified = await esbuild.transform(`${flat.text}of;`, {
     ...ENGINE_OUTPUT,
     minify: options.minify ?? true,
     sourcemap: "external",
     sourcesContent: false,
   });
-  return finish(minified.code, flat.retrace(decodeSourceMap(minified.map), decodeSourceMap(linked.map)));
+  return finish(minified.code.replace(/[;,]\s*of;\s*$/, ";"), flat.retrace(decodeSourceMap(minified.map), decodeSourceMap(linked.map)));
 }
 
 /** Checks a linked script, rearranges it for the engine and checks it again. */

@@ -12,6 +12,7 @@ import {
   STAGE_MARKS,
   STAGE_STRIDE,
 } from "../../firmware/ota/layout";
+import type { TrustFields } from "../../firmware/ota/trust";
 import { openStage, sealSlot } from "../../firmware/ota/slots";
 import { FLAG_PAYLOAD, FRAME_CHUNK, frameHeader } from "../../firmware/wire/frames";
 import { packPayload } from "./pack";
@@ -29,12 +30,16 @@ export interface ImageOptions {
   /** Payload bytes in a chunk, 64..1016. */
   chunkBytes?: number;
   notes?: string;
+  /** Base64 of the public key that signs from the next image on. */
+  nextKey?: string;
+  /** Nodes whose counter is not above this may go back to this image's lower one. */
+  downgradeFrom?: number;
 }
 
 export interface Image {
   /** 16 hex digits, as `imageId` of the firmware. */
   id: string;
-  manifest: Manifest;
+  manifest: Manifest & TrustFields;
   /** [u16 manifest length][manifest][signature] */
   blob: Buffer;
   /** Payload chunks in order. */
@@ -59,7 +64,7 @@ export function makeImage(options: ImageOptions): Image {
   const result = Buffer.from(options.code, "latin1");
   const base = options.encoding === "delta" && options.base ? Buffer.from(options.base, "latin1") : undefined;
   const { chunks, payloadBytes } = packPayload(result, options.encoding, options.chunkBytes ?? MAX_CHUNK, base);
-  const manifest: Manifest = {
+  const manifest: Manifest & TrustFields = {
     product: options.product,
     hardware: options.hardware,
     role: options.role,
@@ -74,16 +79,18 @@ export function makeImage(options: ImageOptions): Image {
     chunkHashes: Buffer.concat(chunks.map((chunk) => sha256(chunk).subarray(0, SHORT_HASH))).toString("base64"),
     ...(base ? { base: treeHashOf(base), baseBytes: base.length } : {}),
     ...(options.notes === undefined ? {} : { notes: options.notes }),
+    ...(options.nextKey === undefined ? {} : { nextKey: options.nextKey }),
+    ...(options.downgradeFrom === undefined ? {} : { downgradeFrom: options.downgradeFrom }),
   };
   return assemble(manifest, chunks);
 }
 
-/** An image of a manifest and its chunks, whether they fit each other or not. */
-export function assemble(manifest: Manifest, chunks: Buffer[]): Image {
+/** An image of a manifest, its chunks and its signature, whether they fit each other or not. */
+export function assemble(manifest: Manifest, chunks: Buffer[], signature: Buffer = Buffer.alloc(0)): Image {
   const text = Buffer.from(JSON.stringify(manifest), "latin1");
   const length = Buffer.alloc(2);
   length.writeUInt16LE(text.length);
-  const blob = Buffer.concat([length, text]);
+  const blob = Buffer.concat([length, text, signature]);
   return { id: sha256(blob).subarray(0, SHORT_HASH).toString("hex"), manifest, blob, chunks };
 }
 

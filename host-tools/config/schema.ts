@@ -34,6 +34,10 @@ const keys = z.strictObject({
     .union([z.string().min(1), environment])
     .optional()
     .describe("File with the private key; stays on the laptop"),
+  mesh: z
+    .union([z.strictObject({ file: z.string().min(1) }), environment])
+    .optional()
+    .describe("The key of control messages, which every node gets: a file or an environment variable with its text"),
 });
 
 const firmware = z.union([

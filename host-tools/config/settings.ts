@@ -1,11 +1,25 @@
 /** What a node is told of its site: its own part and no more. */
 import type { Settings } from "../../firmware/node";
+import type { SecuritySettings } from "../../firmware/ota/trust";
+import { meshKeyOf, publicKeyOf } from "./keys";
 import { secret } from "./load";
 import type { Site, SiteNode } from "./schema";
 
-/** The node's settings file. Keys of the laptop and other nodes' routers stay out. @throws EspalierError SECRET_MISSING */
-export function settingsFor(site: Site, node: SiteNode, env: NodeJS.ProcessEnv = process.env): Settings {
+/**
+ * The node's settings file. The laptop's private key and other nodes' routers stay out.
+ *
+ * @param folder that the site's files are named from
+ * @throws EspalierError SECRET_MISSING, KEY_FILE
+ */
+export function settingsFor(
+  site: Site,
+  node: SiteNode,
+  env: NodeJS.ProcessEnv = process.env,
+  folder: string = ".",
+): Settings & SecuritySettings {
   const { mesh } = site;
+  const publicKey = publicKeyOf(site, folder);
+  const meshKey = meshKeyOf(site, folder, env);
   return {
     mesh: {
       meshName: mesh.name,
@@ -20,6 +34,8 @@ export function settingsFor(site: Site, node: SiteNode, env: NodeJS.ProcessEnv =
         : {}),
     },
     role: node.role,
+    ...(publicKey === null ? {} : { publicKey: publicKey.toString("base64") }),
+    ...(meshKey === null ? {} : { meshKey }),
     ...(node.telemetrySeconds === undefined ? {} : { telemetrySeconds: node.telemetrySeconds }),
   };
 }

@@ -76,7 +76,7 @@ export function createStorageBuilder(options: StorageBuilderOptions): StorageBui
       let parts = built.get(key);
       if (!parts) built.set(key, (parts = make(node, board)));
       const { code, loader, image } = await parts;
-      const settings = settingsFor(site, node, options.env);
+      const settings = settingsFor(site, node, options.env, options.folder);
       return { image: provision({ board, loader, settings, code, image }), bundle: image };
     },
   };

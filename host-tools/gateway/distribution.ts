@@ -118,11 +118,11 @@ export function createDistribution(
     if (report) for (const listener of [...listeners]) listener(report);
   });
 
-  function send(type: number, nodes: readonly number[] | null, fields: object): void {
+  function send(type: number, nodes: readonly number[] | null, fields: object, once = false): void {
     const common = { type, routing: 2, from: mesh.getNodeId(), dest: 0, id: image.id, ...fields };
-    if (!nodes) mesh.sendPackage(gateway.control.seal(common));
+    if (!nodes) mesh.sendPackage(gateway.control.seal(common, once));
     for (let at = 0; nodes && at < nodes.length; at += MAX_NAMED) {
-      mesh.sendPackage(gateway.control.seal({ ...common, only: nodes.slice(at, at + MAX_NAMED) }));
+      mesh.sendPackage(gateway.control.seal({ ...common, only: nodes.slice(at, at + MAX_NAMED) }, once));
     }
   }
 
@@ -134,7 +134,7 @@ export function createDistribution(
     },
     activate: (nodes) => send(PACKAGE_ACTIVATE, nodes, {}),
     drop: () => send(PACKAGE_ABORT, null, {}),
-    rollBack: (nodes) => send(PACKAGE_ROLLBACK, nodes, {}),
+    rollBack: (nodes) => send(PACKAGE_ROLLBACK, nodes, {}, true),
     onReport(listener) {
       listeners.add(listener);
       return () => void listeners.delete(listener);

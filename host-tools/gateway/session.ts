@@ -1,6 +1,7 @@
 /** What all ways into a mesh share: who listens to telemetry, and waiting for the first neighbour. */
 import type { Engine } from "../../firmware/engine/engine";
 import { createNode, type EspalierNode } from "../../firmware/node";
+import { receiveTelemetry } from "../../firmware/status/telemetry-receiver";
 import type { Telemetry } from "../../firmware/wire/telemetry";
 import { CAN_AIRWAVE, IS_GATEWAY } from "../../firmware/wire/packages";
 import { boardNames, loadBoard } from "../build/board";
@@ -64,7 +65,7 @@ export function createGatewayNode(
     trial: false,
     starts: 0,
     installs: false,
-    telemetry: received,
+    telemetry: receiveTelemetry(received),
   });
   node.mesh.onNewConnection(() => node.stream.subscribe());
   engine.every(SUBSCRIBE_MS, () => node.stream.subscribe());

@@ -3,6 +3,7 @@
  * node that runs the gateway's code, and the world between them is simulated.
  */
 import { createNode, type EspalierNode, type Settings } from "../../firmware/node";
+import { receiveTelemetry } from "../../firmware/status/telemetry-receiver";
 import type { Telemetry } from "../../firmware/wire/telemetry";
 import { CAN_AIRWAVE, IS_GATEWAY } from "../../firmware/wire/packages";
 import type { Board } from "../build/board";
@@ -141,7 +142,7 @@ export class Fleet {
       trial: false,
       starts: 0,
       installs: false,
-      telemetry: (frame) => options.onTelemetry?.(frame),
+      telemetry: receiveTelemetry((frame) => options.onTelemetry?.(frame)),
     });
   }
 

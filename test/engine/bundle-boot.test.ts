@@ -7,6 +7,7 @@ import { createNode, type Settings } from "../../firmware/node";
 import { MARK, SLOT_BAD, SLOT_CONFIRMED, SLOT_HEADER } from "../../firmware/ota/layout";
 import { sealSlot } from "../../firmware/ota/slots";
 import { CAN_AIRWAVE, IS_GATEWAY } from "../../firmware/wire/packages";
+import { receiveTelemetry } from "../../firmware/status/telemetry-receiver";
 import type { Telemetry } from "../../firmware/wire/telemetry";
 import { checkBudget } from "../../host-tools/build/budget";
 import { createNodeEngine, type NodeEngine } from "../../host-tools/gateway/node-engine";
@@ -143,7 +144,7 @@ describeEngine("the bundle of a node", () => {
         trial: false,
         starts: 0,
         installs: false,
-        telemetry: (frame) => frames.push(frame),
+        telemetry: receiveTelemetry((frame) => void frames.push(frame)),
       });
       laptop.start();
       engine.every(1000, () => laptop.stream.subscribe());

@@ -5,7 +5,7 @@ import type { LinkOwner } from "../../firmware/mesh/link";
 function setup(queueLimit = 4096) {
   const frames: string[] = [];
   const written: string[] = [];
-  const stats = { rx: 0, tx: 0, forwarded: 0, dropped: 0, queueDrops: 0, malformed: 0, refused: 0 };
+  const stats = { rx: 0, tx: 0, forwarded: 0, bytes: 0, dropped: 0, queueDrops: 0, malformed: 0, refused: 0 };
   let closes = 0;
   const owner: LinkOwner = {
     stats,

@@ -117,6 +117,12 @@ function createE(context: GlobalsContext): object {
       bytes.copy(Buffer.from(result.buffer));
       return result;
     },
+    mapInPlace(from: unknown, to: ArrayBufferView, map?: unknown): void {
+      if (map !== undefined) throw realm.error("mapInPlace with a map is not supported by the virtual chip");
+      const target = asBytes(to)!;
+      const copied = asBytes(from)!.copy(target);
+      charge(copied * UNIT_COST["set array"]!);
+    },
     toArrayBuffer: (text: unknown) => (typeof text === "string" ? buffer(realm, asBytes(text)!) : undefined),
     getAddressOf: (value: unknown, flat?: unknown) => (flat ? map.addressOf(value) : 0x3fff0000),
     memoryArea(address: unknown, length: unknown): string | undefined {

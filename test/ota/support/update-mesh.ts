@@ -50,8 +50,13 @@ export interface StationOptions {
   /** The running image is on trial. */
   trial?: boolean;
   image?: string;
+  version?: string;
   hash?: string;
   meshKey?: string;
+  /** Whose images are taken; everybody's unless given. */
+  publicKey?: Buffer;
+  /** Security counter. */
+  counter?: number;
   /** Of who commands the others. */
   controlStart?: number;
   flash?: Flash;
@@ -106,9 +111,10 @@ export function boot(world: World, id: number, options: StationOptions = {}): St
   });
   station.airwave = createAirwave(engine, mesh);
   const identity = {
+    product: "espalier",
     hardware,
     role: "node",
-    version: "1.0.0",
+    version: options.version ?? "1.0.0",
     image: options.image ?? "",
     hash: options.hash ?? "",
     installs: options.installs ?? true,
@@ -117,7 +123,8 @@ export function boot(world: World, id: number, options: StationOptions = {}): St
   const { airwave } = station;
   const control = createControlAuth(engine, mesh, { key: options.meshKey ?? "", start: options.controlStart ?? 0 });
   station.control = control;
-  station.receiver = createReceiver({ engine, mesh, airwave, control, ...flash, identity }, () => {
+  const trust = { key: options.publicKey?.toString("latin1") ?? "", counter: options.counter ?? 0, sequence: 0 };
+  station.receiver = createReceiver({ engine, mesh, airwave, control, trust, ...flash, identity }, () => {
     const { receiver } = station;
     const error = receiver.failure();
     station.changes.push(receiver.state() + (error ? `:${error}` : ""));
@@ -156,7 +163,7 @@ export function standing(count: number, shape: Shape = "star", options: Record<n
 /** Runs until everybody sees everybody and the access points are open. */
 export function settle(world: World, stations: Station[]): void {
   const whole = (): boolean => stations.every((s) => s.mesh.getNodeList().length === stations.length - 1);
-  if (!world.runUntil(whole, 300000)) throw new Error("the mesh does not form");
+  if (!world.runUntil(whole, 900000)) throw new Error("the mesh does not form");
   world.run(3000);
 }
 
@@ -233,6 +240,7 @@ export function announce(origin: Station, image: Image, more: object = {}): void
     hardware: image.manifest.hardware,
     role: image.manifest.role,
     version: image.manifest.version,
+    h: image.manifest.resultHash.slice(0, 16),
     transport: "broadcast",
     pace: 20,
     ...more,

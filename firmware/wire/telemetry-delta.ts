@@ -1,0 +1,175 @@
+/**
+ * Telemetry frames as they follow one another: a key frame, then what differs from it, as often as the node speaks. All
+ * deltas are against the key frame, so that one that is lost takes nothing with it; a frame that only says "as before"
+ * names the delta that it repeats.
+ *
+ *   0   bytes that follow; bit 7: nothing changed since the delta in `repeats`
+ *   1   key frame of 64 bytes; or, when fewer follow:
+ *   1   u32 node
+ *   5   u8 number of the key frame (its sequence modulo 256)
+ *   6   u8 frames since the key frame, 1..200
+ *   7   u8 repeats, only with bit 7: number of the delta in the same count, 0 for the key frame
+ *   ..  numbers as LEB128: seconds since the key frame (less what the count of frames makes of it, zigzag), then without
+ *       bit 7 a mask of fields and the difference of each of them (zigzag), in the order of the table in telemetry.ts
+ */
+import type { Bytes } from "../engine/engine";
+import { le32 } from "./bytes";
+import {
+  type Crc32,
+  DELTA_FIELDS,
+  DELTA_FIRST,
+  encodeTelemetry,
+  INTERVAL_UNIT,
+  type Telemetry,
+  TELEMETRY_BYTES,
+  telemetryDeltas,
+  telemetryFields,
+} from "./telemetry";
+
+/** Bit 7 of the first byte. */
+export const FRAME_REPEATS = 128;
+/** Bytes before the numbers, the first included; one more in a frame that repeats. */
+export const DELTA_HEADER = 7;
+/** Frames from one key frame to the next, at most. */
+export const MOST_FRAMES = 200;
+/** A delta that is longer than this, in bytes, gives way to a key frame. */
+const LONGEST = 30;
+/** Free memory, in interpreter variables, below which it is told with every frame. */
+const MEMORY_MATTERS = 1000;
+
+/**
+ * What a sender remembers of what it sent, numbers in one array: the fields of the key frame in the order of the table (all
+ * zero before the first), the differences of the last delta, its number.
+ */
+export const DELTA_STATE = 50;
+const KEY_SEQUENCE = 2;
+const KEY_UPTIME = 3;
+const TOLD = 31;
+const TOLD_NUMBER = 49;
+
+type Values = { [name: string]: number };
+
+/** The frame with which a node tells `t`, its first byte included; `state` remembers it. */
+export function encodeFrame(state: Float64Array, t: Telemetry, crc32: Crc32): Bytes {
+  "cold";
+  // Everything in one function: each call of a cold one costs an interpreter a millisecond.
+  const code = String.fromCharCode;
+  const fields = telemetryFields();
+  const treatments = telemetryDeltas();
+  const limits: Values = { B: 255, b: 127, H: 65535, I: 4294967295 };
+  const count = (t.sequence - state[KEY_SEQUENCE]) & 65535;
+  const passed = t.uptime - state[KEY_UPTIME];
+  const late = passed - count * t.interval * INTERVAL_UNIT;
+  const numbers = [late < 0 ? -2 * late - 1 : 2 * late, 0];
+  const told: number[] = [];
+  // What is critical is told every time.
+  let news = t.alerts > 0 || t.memoryFree < MEMORY_MATTERS;
+  let whole = !state[0] || !count || count > MOST_FRAMES || passed < 0;
+  for (let i = DELTA_FIRST; i < fields.length && !whole; i++) {
+    const type = fields[i][0];
+    const least = type === "b" ? -128 : 0;
+    const before = state[i];
+    const bit = i - DELTA_FIRST;
+    let value = (t as unknown as Values)[fields[i].substr(1)];
+    value = value < least ? least : value > limits[type] ? limits[type] : value;
+    if (bit >= DELTA_FIELDS) {
+      whole = value !== before;
+      continue;
+    }
+    const parts = treatments[bit].split(":");
+    const band = +parts[0].substr(1);
+    const unit = band || 1;
+    whole = parts.length > 1 && (value === +parts[1]) !== (before === +parts[1]);
+    // Counters are taken to go on as they went since the start.
+    const grown = parts[0][0] === "+" && state[KEY_UPTIME] ? Math.floor((before * passed) / state[KEY_UPTIME]) : 0;
+    const off = value - before - grown;
+    const difference = Math.floor(off / unit + 0.5);
+    if (difference) {
+      numbers[1] |= 1 << bit;
+      numbers.push(difference < 0 ? -2 * difference - 1 : 2 * difference);
+    }
+    told.push(difference);
+    if (Math.abs(off - state[TOLD + bit] * unit) > band) news = true;
+  }
+  if (!whole) {
+    let frame = le32(t.node) + code(state[KEY_SEQUENCE] & 255, count);
+    if (!news) frame += code(state[TOLD_NUMBER]);
+    for (let i = 0; i < (news ? numbers.length : 1); i++) {
+      let rest = numbers[i];
+      for (; rest > 127; rest = Math.floor(rest / 128)) frame += code((rest % 128) | 128);
+      frame += code(rest);
+    }
+    if (!news) return code(FRAME_REPEATS | frame.length) + frame;
+    if (frame.length <= LONGEST) {
+      for (let i = 0; i < DELTA_FIELDS; i++) state[TOLD + i] = told[i];
+      state[TOLD_NUMBER] = count;
+      return code(frame.length) + frame;
+    }
+  }
+  for (let i = 0; i < DELTA_STATE; i++) {
+    const type = i < fields.length ? fields[i][0] : "";
+    const value = type ? (t as unknown as Values)[fields[i].substr(1)] : 0;
+    const least = type === "b" ? -128 : 0;
+    state[i] = value < least ? least : value > limits[type] ? limits[type] : value;
+  }
+  return code(TELEMETRY_BYTES) + encodeTelemetry(t, crc32);
+}
+
+/** All LEB128 numbers (7 bits a byte, lowest first) from `at` on; null when the last one has no end, or one is too long. */
+export function readNumbers(bytes: Bytes, at: number): number[] | null {
+  "cold";
+  const list: number[] = [];
+  let value = 0;
+  let unit = 1;
+  for (let i = at; i < bytes.length; i++) {
+    const byte = bytes.charCodeAt(i);
+    value += (byte & 127) * unit;
+    if (byte < 128) {
+      list.push(value);
+      value = 0;
+      unit = 1;
+    } else {
+      unit *= 128;
+      if (unit > 34359738368) return null;
+    }
+  }
+  return unit === 1 ? list : null;
+}
+
+/** 0, 1, 2, 3, 4 ... as 0, -1, 1, -2, 2 ... */
+export function unzigzag(value: number): number {
+  return value % 2 ? -(value + 1) / 2 : value / 2;
+}
+
+/**
+ * The values that a delta tells. `numbers`: mask and differences; `passed`: seconds since the key frame; `count`: frames
+ * since then. Null when the numbers do not go with the mask.
+ */
+export function applyDelta(key: Telemetry, numbers: number[], passed: number, count: number): Telemetry | null {
+  "cold";
+  const base = key as unknown as Values;
+  const fields = telemetryFields();
+  const treatments = telemetryDeltas();
+  const limits: Values = { B: 255, b: 127, H: 65535, I: 4294967295 };
+  const out: Values = {};
+  const mask = numbers[0];
+  let at = 1;
+  if (!(mask < 1 << DELTA_FIELDS)) return null;
+  for (let i = 0; i < fields.length; i++) {
+    const type = fields[i][0];
+    const name = fields[i].substr(1);
+    const bit = i - DELTA_FIRST;
+    let value = base[name];
+    if (bit >= 0 && bit < DELTA_FIELDS) {
+      const treatment = treatments[bit];
+      const least = type === "b" ? -128 : 0;
+      if (treatment[0] === "+" && key.uptime) value += Math.floor((value * passed) / key.uptime);
+      if ((mask >> bit) & 1) value += unzigzag(numbers[at++]) * (parseInt(treatment.substr(1), 10) || 1);
+      value = value < least ? least : value > limits[type] ? limits[type] : value;
+    }
+    out[name] = value;
+  }
+  out.sequence = (key.sequence + count) & 65535;
+  out.uptime = key.uptime + passed;
+  return at === numbers.length ? (out as unknown as Telemetry) : null;
+}
