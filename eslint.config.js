@@ -37,7 +37,7 @@ module.exports = tseslint.config(
     rules: { "no-var": "off" },
   },
   {
-    files: ["firmware/**/*.ts", "apps/**/*.ts"],
+    files: ["firmware/**/*.ts", "apps/**/*.ts", "test/scenarios/apps/*.ts"],
     ignores: ["**/*.d.ts"],
     plugins: { espruino },
     rules: {

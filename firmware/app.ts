@@ -2,6 +2,7 @@
 import { type BootInfo, createEspruinoEngine } from "./engine/espruino";
 import { createNode, type EspalierNode, type Settings } from "./node";
 import type { Mesh } from "./mesh/mesh";
+import { createSerialLink } from "./mesh/serial-link";
 import { CAN_AIRWAVE, CAN_DEFLATE, CAN_DELTA, CAN_HEATSHRINK, CAN_REPAIR } from "./wire/packages";
 
 /** Set by the build. */
@@ -25,6 +26,8 @@ export const node: EspalierNode = createNode({
   installs: true,
   telemetry: null,
 });
+
+createSerialLink(engine, node.mesh, node.airwave);
 
 // Needed no more, and some forty variables of RAM.
 boot.regions = {};

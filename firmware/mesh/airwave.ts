@@ -116,6 +116,8 @@ export function createAirwave(engine: Engine, mesh: Mesh) {
 
   return {
     stats: stats,
+    /** Takes a datagram that came another way. */
+    take: received,
     start: function () {
       "cold";
       if (timer) return;

@@ -7,7 +7,6 @@ import { TIME_ASK_PEER, TIME_REPLY, TIME_REQUEST, TIME_SYNC, isUint32 } from "..
 import type { Package } from "../wire/packages";
 import type { Events } from "./events";
 import type { Link } from "./link";
-import { TREE_AUTHORITY, TREE_NODE, flaggedInTree } from "./tree";
 
 /** Milliseconds between exchanges once times agree, and while they do not. */
 export const TIME_PERIOD = 60000;
@@ -49,8 +48,8 @@ export interface Clock {
   now(): number;
   /** Begins an exchange with a neighbour. */
   exchange(link: Link): void;
-  /** Takes a TIME_SYNC or TIME_DELAY package that arrived at node time `arrival`. */
-  handle(link: Link, p: Package, arrival: number): void;
+  /** Takes a TIME_SYNC or TIME_DELAY package that arrived at `link.arrived`. */
+  handle(link: Link, p: Package): void;
 }
 
 /** Fires "adjusted" (microseconds) and "delay" (node, microseconds). */
@@ -74,12 +73,12 @@ export function createClock(engine: Engine, host: ClockHost, fire: Events["fire"
     let authority = host.authority;
     for (const other of host.links) {
       if (other === link) continue;
-      size += other.tree.length / TREE_NODE;
-      if (flaggedInTree(other.tree, TREE_AUTHORITY)) authority = true;
+      size += other.tree.length;
+      if (other.authority) authority = true;
     }
-    const difference = link.tree.length / TREE_NODE - size;
+    const difference = link.tree.length - size;
     let adopts = difference ? difference > 0 : host.id < link.id;
-    if (authority !== !!flaggedInTree(link.tree, TREE_AUTHORITY)) adopts = !authority;
+    if (authority !== !!link.authority) adopts = !authority;
     link.timeAt = engine.now() + TIME_PERIOD;
     if (adopts) ask(link);
     else host.sendTime(TIME_SYNC, link, link.id, { type: TIME_ASK_PEER });
@@ -122,10 +121,11 @@ export function createClock(engine: Engine, host: ClockHost, fire: Events["fire"
   return {
     now: now,
     exchange: exchange,
-    handle: function (link: Link, p: Package, arrival: number) {
+    handle: function (link: Link, p: Package) {
       "cold";
       const message = p.msg as TimeMessage;
       if (!message || typeof message !== "object") return;
+      const arrival = (now() - Math.floor((engine.now() - link.arrived) * 1000) + WRAP) % WRAP;
       const sync = p.type === TIME_SYNC;
       const t0 = message.t0;
       if (sync && message.type === TIME_ASK_PEER) ask(link);

@@ -216,6 +216,8 @@ export function createJoin(engine: Engine, config: JoinConfig, host: JoinHost): 
     let bestId = 0;
     let bestRssi = -1000;
     for (const one of found) {
+      // Sixty nodes in hearing are no rarity: a name is read only if the signal could decide.
+      if (one.rssi + LOYALTY <= bestRssi) continue;
       const id = station ? (one.ssid === station.ssid ? 1 : 0) : idOfAccessPoint(config, one);
       if (!id || (!station && id === host.id) || (config.parent && !station && id !== config.parent)) continue;
       const refusal = refusals["k" + (id & 65535)];

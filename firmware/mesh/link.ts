@@ -1,9 +1,11 @@
 /** One TCP edge of the mesh: cuts the byte stream into frames, and queues what goes out by importance. */
 import type { Bytes, Socket, SocketHandler } from "../engine/engine";
-import type { Tree } from "./tree";
+import type { Package } from "../wire/packages";
 
 /** Longest frame that is taken in, bytes. */
 export const MAX_FRAME = 8192;
+/** Bytes of frames that may wait to be handled, on all links together. */
+const INBOX_LIMIT = 6144;
 /** Bytes handed to the engine before it says that they have left; it should hold less than 4 KB. */
 export const WRITE_WINDOW = 2048;
 
@@ -38,20 +40,42 @@ export interface LinkOwner {
   stats: MeshStats;
   /** Bytes of the send queue that applications may fill. */
   queueLimit: number;
+  /** Bytes of frames that wait in the inboxes of all links. */
+  waiting: number;
   opened(link: Link): void;
-  frame(link: Link, text: string): void;
+  engine: { now(): number };
+  /** The inbox of a link is no longer empty. */
+  wake(): void;
+  /** Handles a frame of a link at once. */
+  serve(link: Link, now: number): void;
   /** Called once, whoever closed the connection. */
   closed(link: Link): void;
 }
+
+const NOBODY = new Uint32Array(0);
 
 export class Link implements SocketHandler {
   socket: Socket | null;
   /** The id of the peer, 0 until its first node sync. */
   id: number;
-  /** What is reachable through the peer, itself included. */
-  tree: Tree;
+  /** Ids of what is reachable through the peer, itself first; and the id that carries each flag, 0 for none. */
+  tree: Uint32Array;
+  root: number;
+  authority: number;
+  /** JSON of the peer's own fields, and of its subs ("" for none), as tree.ts has them. */
+  head: string;
+  subs: string;
   /** Grows with each change of any tree: where two trees hold a node, the later one is right. */
   changed: number;
+  /** Frames to be handled, each followed by the time of its arrival; and that of the last one taken. */
+  readonly inbox: (string | number)[];
+  arrived: number;
+  /** A node sync that brings something new, and the text of its subs where they were cut out of it unread. */
+  told: Package | null;
+  cut: string;
+  /** A node sync request waits for its answer, a new neighbour for an introduction. */
+  owes: boolean;
+  greets: boolean;
   /** Times of engine.now(); 0 is never. */
   syncAt: number;
   timeoutAt: number;
@@ -84,11 +108,14 @@ export class Link implements SocketHandler {
     this.socket = socket;
     this.up = !socket;
     this.standing = !!socket;
-    this.id = this.changed = this.syncAt = this.timeoutAt = this.timeAt = 0;
+    this.id = this.arrived = this.root = this.authority = this.changed = this.syncAt = this.timeoutAt = this.timeAt = 0;
     this.queued = this.flying = this.retries = 0;
     this.asked = this.abilities = this.roundTrip = -1;
-    this.tree = this.version = this.part = this.rest = "";
-    this.ended = this.skipping = false;
+    this.tree = NOBODY;
+    this.told = null;
+    this.head = this.subs = this.cut = this.version = this.part = this.rest = "";
+    this.owes = this.greets = this.ended = this.skipping = false;
+    this.inbox = [];
     this.queue = [];
   }
 
@@ -110,7 +137,7 @@ export class Link implements SocketHandler {
         const text = this.part + bytes.substring(start, end);
         this.part = "";
         if (text.length > MAX_FRAME) owner.stats.malformed++;
-        else if (text) owner.frame(this, text);
+        else if (text) this.put(text);
       }
       start = end + 1;
       end = bytes.indexOf("\0", start);
@@ -122,6 +149,27 @@ export class Link implements SocketHandler {
       this.part = "";
       this.skipping = true;
     }
+  }
+
+  /**
+   * Keeps a frame until there is time for it: handling one may take a slice of work of its own. When too many wait, they
+   * are handled before more is read, which lets TCP hold back the peer.
+   */
+  private put(text: string): void {
+    const owner = this.owner;
+    const now = owner.engine.now();
+    owner.waiting += text.length;
+    this.inbox.push(text, now);
+    owner.wake();
+    while (owner.waiting > INBOX_LIMIT && this.inbox.length) owner.serve(this, now);
+  }
+
+  /** Takes the first frame out of the inbox, and sets `arrived`. */
+  take(): string {
+    const text = this.inbox.shift() as string;
+    this.arrived = this.inbox.shift() as number;
+    this.owner.waiting -= text.length;
+    return text;
   }
 
   /**
@@ -177,6 +225,7 @@ export class Link implements SocketHandler {
     this.ended = true;
     this.queue = [];
     this.part = this.rest = "";
+    while (this.inbox.length) this.take();
     if (wanted && this.socket) this.socket.close();
     this.owner.closed(this);
   }

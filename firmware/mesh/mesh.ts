@@ -11,7 +11,7 @@ import { createEvents } from "./events";
 import { PRIORITY_NORMAL } from "./link";
 import { createRouter } from "./router";
 import type { MeshConfig } from "./router";
-import { TREE_MAX_DEPTH, TREE_NODE, findInTree, idInTree } from "./tree";
+import { depthInSubs, idsInSubs } from "./tree";
 
 export type { MeshConfig } from "./router";
 export type { SendError, SendOptions } from "./delivery";
@@ -75,6 +75,8 @@ export function createMesh(engine: Engine, config: MeshConfig, events?: MeshEven
       "cold";
       return router.join.phase();
     },
+    /** Takes a connection that did not come through the listening port. */
+    accept: router.accept,
     start: function () {
       "cold";
       if (router.running) return;
@@ -161,8 +163,7 @@ export function createMesh(engine: Engine, config: MeshConfig, events?: MeshEven
     getNodeList: function (includeSelf?: boolean): number[] {
       "cold";
       const list: number[] = includeSelf ? [router.id] : [];
-      for (const link of router.links)
-        for (let at = 0; at < link.tree.length; at += TREE_NODE) list.push(idInTree(link.tree, at));
+      for (const link of router.links) if (link.id) list.push.apply(list, [link.id].concat(idsInSubs(link.subs)));
       return list;
     },
     subConnectionJson: function () {
@@ -178,7 +179,7 @@ export function createMesh(engine: Engine, config: MeshConfig, events?: MeshEven
       "cold";
       if (dest === router.id) return 0;
       const link = router.linkTo(dest);
-      return link ? (link.tree.charCodeAt(findInTree(link.tree, dest)) & TREE_MAX_DEPTH) + 1 : -1;
+      return link ? (link.id === dest ? 1 : depthInSubs(link.subs, dest) + 1) : -1;
     },
     /** The neighbour through which a node is reached, or 0. */
     routeTo: function (dest: number): number {
@@ -199,7 +200,7 @@ export function createMesh(engine: Engine, config: MeshConfig, events?: MeshEven
             v: link.version,
             c: Math.max(0, link.abilities),
             roundTrip: link.roundTrip,
-            nodes: link.tree.length / TREE_NODE,
+            nodes: link.tree.length,
           });
       return list;
     },

@@ -8,6 +8,7 @@ import {
   HELLO,
   NODE_SYNC_REPLY,
   NODE_SYNC_REQUEST,
+  NOT_JSON,
   ROUTE_BROADCAST,
   ROUTE_NEIGHBOUR,
   ROUTE_SINGLE,
@@ -16,7 +17,9 @@ import {
   isUint32,
   packageText,
   parsePackage,
+  readJson,
   routingOf,
+  tooNested,
 } from "../wire/packages";
 import type { Package } from "../wire/packages";
 import { createClock } from "./clock";
@@ -26,8 +29,7 @@ import { createJoin, idOfMac } from "./join";
 import type { Join, JoinConfig, JoinHost } from "./join";
 import { Link, PRIORITY_HIGH, PRIORITY_NORMAL, RESERVE } from "./link";
 import type { LinkOwner } from "./link";
-import { TREE_AUTHORITY, TREE_NODE, TREE_ROOT, findInTree, flaggedInTree, idInTree, packTree, treeJson } from "./tree";
-import type { TreeJson } from "./tree";
+import { nodeFields, treeNodes } from "./tree";
 
 /** Milliseconds. */
 export const NODE_TIMEOUT = 10000;
@@ -39,6 +41,8 @@ export const PROBE_TIMEOUT = 5000;
 /** A dialled connection has to stand by then. */
 const OPEN_TIMEOUT = 20000;
 const TICK = 1000;
+/** Frames that wait go before a node sync that is due, but for no longer than this. */
+const SYNC_PATIENCE = 200;
 /** The interpreter may be held up this long (a blocking connect) before time-outs are pushed back by it. */
 const LATE_TICK = 3000;
 const QUEUE_LIMIT = 4096;
@@ -88,19 +92,22 @@ export function createRouter(engine: Engine, config: MeshConfig, events: Events)
   const openers = engine.name === "espruino" ? OPENERS_ESPRUINO : OPENERS;
   let changes = 0;
   let lastTick = 0;
+  /** Timer of the next piece of work, the link that had the last, and whether the application is to hear of changes. */
+  let working = 0;
+  let turn = 0;
+  let news = false;
 
   function linkTo(dest: number): Link | null {
     "cold";
     let best: Link | null = null;
-    for (const link of links)
-      if (findInTree(link.tree, dest) >= 0 && (!best || link.changed > best.changed)) best = link;
+    for (const link of links) if (link.tree.indexOf(dest) >= 0 && (!best || link.changed > best.changed)) best = link;
     return best;
   }
 
   function rootId(): number {
     "cold";
     let found = router.isRoot ? id : 0;
-    for (let i = 0; !found && i < links.length; i++) found = flaggedInTree(links[i]!.tree, TREE_ROOT);
+    for (let i = 0; !found && i < links.length; i++) found = links[i]!.root;
     return found;
   }
 
@@ -113,15 +120,19 @@ export function createRouter(engine: Engine, config: MeshConfig, events: Events)
 
   function treeFields(without: Link | null): string {
     "cold";
-    const subs: string[] = [];
-    for (const link of links) if (link !== without && link.id) subs.push(treeJson(link.tree));
-    return (
-      '"nodeId":' +
-      id +
-      (router.isRoot ? ',"root":true' : "") +
-      (router.authority ? ',"hasTimeAuthority":true' : "") +
-      (subs.length ? ',"subs":[' + subs.join(",") + "]" : "")
-    );
+    let text = nodeFields(id, router.isRoot, router.authority);
+    let mark = ',"subs":[';
+    for (const link of links) {
+      if (link === without || !link.id) continue;
+      text += mark + "{" + link.head;
+      if (link.subs) {
+        text += ',"subs":';
+        text += link.subs;
+      }
+      text += "}";
+      mark = ",";
+    }
+    return mark === "," ? text + "]" : text;
   }
 
   function sendSync(link: Link, type: number): void {
@@ -131,79 +142,202 @@ export function createRouter(engine: Engine, config: MeshConfig, events: Events)
       link.syncAt = now + SYNC_PERIOD;
       if (!link.timeoutAt || !link.id) link.timeoutAt = now + NODE_TIMEOUT;
     }
-    const text = "{" + treeFields(link) + ',"type":' + type + ',"dest":' + link.id + ',"from":' + id + "}";
+    let text = "{";
+    text += treeFields(link);
+    text += ',"type":' + type + ',"dest":' + link.id + ',"from":' + id + "}";
     transmit(link, text, PRIORITY_HIGH, RESERVE);
   }
 
   function changed(except: Link | null): void {
     "cold";
     router.stability = router.stability >> 1;
-    for (const link of links) if (link !== except && link.id) sendSync(link, NODE_SYNC_REQUEST);
+    const now = engine.now();
+    // Several changes that come together are told once.
+    for (const link of links) if (link !== except && link.id) link.syncAt = now;
+    news = true;
+    wake();
+  }
+
+  function wake(): void {
+    if (!working) working = engine.after(0, work);
+  }
+
+  /**
+   * Does one thing that waits, and comes back for the next one in an event of its own, so that no pile of them holds the
+   * interpreter. Links take turns.
+   */
+  function work(): void {
+    working = 0;
+    const now = engine.now();
+    for (let left = links.length; left > 0; left--) {
+      turn = (turn + 1) % links.length;
+      const link = links[turn]!;
+      if (
+        link.owes ||
+        link.greets ||
+        link.told ||
+        link.inbox.length ||
+        now >= (link.syncAt || Infinity) ||
+        now >= (link.timeAt || Infinity)
+      ) {
+        wake();
+        serve(link, now);
+        return;
+      }
+    }
+    if (!news) return;
+    news = false;
     fire("changed");
+  }
+
+  function serve(link: Link, now: number): void {
+    "cold";
+    if (link.owes) {
+      link.owes = false;
+      sendSync(link, NODE_SYNC_REPLY);
+    } else if (link.greets) {
+      // After the answer: before it the peer does not know who this is.
+      link.greets = false;
+      const hello = config.hello || { v: "", c: 0 };
+      const introduction = { type: HELLO, routing: ROUTE_NEIGHBOUR, dest: link.id, from: id, v: hello.v, c: hello.c };
+      transmit(link, packageText(introduction), PRIORITY_HIGH, RESERVE);
+      fire("connected", link.id);
+    } else if (link.told) {
+      const p = link.told;
+      link.told = null;
+      adopt(link, p, link.cut);
+    } else if (link.syncAt && now >= link.syncAt + (link.inbox.length ? SYNC_PATIENCE : 0)) {
+      sendSync(link, NODE_SYNC_REQUEST);
+    } else if (link.inbox.length) {
+      frame(link, link.take());
+    } else router.clock.exchange(link);
   }
 
   /** Finds out soon whether a neighbour is still there. */
   function probe(link: Link): void {
     "cold";
-    if (!link.timeoutAt) sendSync(link, NODE_SYNC_REQUEST);
-    link.timeoutAt = Math.min(link.timeoutAt, engine.now() + PROBE_TIMEOUT);
+    const now = engine.now();
+    if (!link.timeoutAt) {
+      link.syncAt = now;
+      wake();
+    }
+    link.timeoutAt = Math.min(link.timeoutAt || Infinity, now + PROBE_TIMEOUT);
   }
 
-  function nodeSync(link: Link, p: Package): void {
+  /** The fields of the node that a node sync comes from; "" if it has no id. */
+  function headOf(link: Link, p: Package): string {
     "cold";
-    const reply = p.type === NODE_SYNC_REPLY;
-    let tree = packTree(p as TreeJson, p.from);
-    if (!tree) {
+    const peer = p.nodeId === undefined ? p.from : p.nodeId;
+    if (!isUint32(peer) || !peer) return "";
+    // C++ nodes leave the flag out of replies, which would flip it all over the mesh once a minute.
+    const kept = p.type === NODE_SYNC_REPLY && link.id > 0 && link.authority === link.id;
+    return nodeFields(peer, p.root === true, p.hasTimeAuthority === true || kept);
+  }
+
+  /** A node sync was understood. */
+  function confirm(link: Link, p: Package): void {
+    "cold";
+    if (p.type === NODE_SYNC_REPLY) link.timeoutAt = 0;
+    else link.owes = true;
+    wake();
+  }
+
+  function unchanged(link: Link, p: Package): void {
+    "cold";
+    confirm(link, p);
+    const now = engine.now();
+    if (link.syncAt > now) link.syncAt = now + SYNC_PERIOD;
+    router.stability = Math.min(MAX_STABILITY, router.stability + 25);
+  }
+
+  /** Takes a node sync; what is new in it is looked into later. `cut` is the text of its subs if they were cut out. */
+  function nodeSync(link: Link, p: Package, cut: string): void {
+    "cold";
+    const head = headOf(link, p);
+    if (!head || (cut && cut !== link.subs && tooNested(cut, openers))) stats.malformed++;
+    else if (link.id && head === link.head && cut === link.subs && (cut || p.subs === undefined)) unchanged(link, p);
+    else {
+      link.told = p;
+      link.cut = cut;
+      wake();
+    }
+  }
+
+  /** Takes over the tree that a node sync brought. */
+  function adopt(link: Link, p: Package, cut: string): void {
+    "cold";
+    const head = headOf(link, p);
+    const peer = parseInt(head.substr(9));
+    const fresh = !link.id;
+    let list: unknown = p.subs === undefined ? [] : p.subs;
+    if (cut) list = readJson(cut);
+    const subs = Array.isArray(list) && list.length ? JSON.stringify(list) : "";
+    const nodes = Array.isArray(list) ? treeNodes(peer, list, subs) : null;
+    if (!nodes) {
       stats.malformed++;
       return;
     }
-    // C++ nodes leave the flag out of replies, which would flip it all over the mesh once a minute.
-    if (reply && (link.tree.charCodeAt(0) & TREE_AUTHORITY) > (tree.charCodeAt(0) & TREE_AUTHORITY))
-      tree = String.fromCharCode(tree.charCodeAt(0) + TREE_AUTHORITY) + tree.substr(1);
-    const peer = idInTree(tree, 0);
+    if (!welcome(link, peer, nodes.ids)) {
+      stats.refused++;
+      link.close(true);
+      return;
+    }
+    if (!fresh && subs === link.subs && head === link.head) {
+      unchanged(link, p);
+      return;
+    }
+    confirm(link, p);
+    link.id = peer;
+    link.tree = nodes.ids;
+    link.root = head.indexOf("root") > 0 ? peer : nodes.root;
+    link.authority = head.indexOf("Time") > 0 ? peer : nodes.authority;
+    link.head = head;
+    link.subs = subs;
+    link.changed = ++changes;
+    if (fresh) {
+      link.greets = true;
+      if (link.up) {
+        router.join.linked();
+        link.timeAt = engine.now();
+      } else link.timeAt = engine.now() + FIRST_SYNC;
+    }
+    changed(link);
+  }
+
+  /** Whether a tree that a neighbour brings makes no loop. */
+  function welcome(link: Link, peer: number, ids: Uint32Array): boolean {
+    "cold";
     const fresh = !link.id;
     const known = fresh ? linkTo(peer) : null;
     // A neighbour that restarted is back before its old connection has timed out.
     if (known && known.id === peer) probe(known);
     // This node or the peer below the peer is a loop. In a standing tree the lower end of each edge breaks it.
-    if (
+    return !(
       known ||
       (!fresh && peer !== link.id) ||
       peer === id ||
-      findInTree(tree.substr(TREE_NODE), peer) >= 0 ||
-      ((fresh || link.up) && findInTree(tree, id) >= 0)
-    ) {
-      stats.refused++;
-      link.close(true);
-      return;
-    }
-    link.id = peer;
-    if (reply) link.timeoutAt = 0;
-    else sendSync(link, NODE_SYNC_REPLY);
-    if (link.tree === tree) {
-      link.syncAt = engine.now() + SYNC_PERIOD;
-      router.stability = Math.min(MAX_STABILITY, router.stability + 25);
-      return;
-    }
-    link.tree = tree;
-    link.changed = ++changes;
-    if (fresh) {
-      const hello = config.hello || { v: "", c: 0 };
-      const introduction = { type: HELLO, routing: ROUTE_NEIGHBOUR, dest: peer, from: id, v: hello.v, c: hello.c };
-      transmit(link, packageText(introduction), PRIORITY_HIGH, RESERVE);
-      if (link.up) {
-        router.join.linked();
-        router.clock.exchange(link);
-      } else link.timeAt = engine.now() + FIRST_SYNC;
-      fire("connected", peer);
-    }
-    changed(link);
+      ids.indexOf(peer, 1) >= 0 ||
+      ((fresh || link.up) && ids.indexOf(id) >= 0)
+    );
   }
 
   function frame(link: Link, text: string): void {
     "cold";
-    const arrival = router.clock.now();
-    const p = parsePackage(text, openers);
+    let p: Package | number = NOT_JSON;
+    let cut = "";
+    // Most node syncs bring nothing new: their subs are compared as text, and parsed only when they differ.
+    if (text.substr(0, 10) === '{"nodeId":') {
+      const from = text.indexOf('"subs":[');
+      if (from > 0) {
+        const to = text.lastIndexOf("]") + 1;
+        cut = text.substring(from + 7, to);
+        p = parsePackage(text.substr(0, from) + '"subs":0' + text.substr(to), openers);
+      }
+    }
+    if (typeof p === "number" || (p.type !== NODE_SYNC_REQUEST && p.type !== NODE_SYNC_REPLY)) {
+      cut = "";
+      p = parsePackage(text, openers);
+    }
     if (typeof p === "number") {
       stats.malformed++;
       return;
@@ -228,8 +362,8 @@ export function createRouter(engine: Engine, config: MeshConfig, events: Events)
       for (const other of links)
         if (other !== link && other.id && other.push(text, PRIORITY_NORMAL, 0)) stats.forwarded++;
     }
-    if (sync) nodeSync(link, p);
-    else if (type === TIME_SYNC || type === TIME_DELAY) router.clock.handle(link, p, arrival);
+    if (sync) nodeSync(link, p, cut);
+    else if (type === TIME_SYNC || type === TIME_DELAY) router.clock.handle(link, p);
     else if (type === HELLO && p.from === link.id) {
       link.version = typeof p.v === "string" ? p.v : "";
       link.abilities = isUint32(p.c) ? p.c : 0;
@@ -258,7 +392,10 @@ export function createRouter(engine: Engine, config: MeshConfig, events: Events)
     transmit: transmit,
     treeFields: treeFields,
     changed: changed,
-    frame: frame,
+    waiting: 0,
+    engine: engine,
+    wake: wake,
+    serve: serve,
     opened: function (link: Link) {
       "cold";
       sendSync(link, NODE_SYNC_REQUEST);
@@ -270,7 +407,7 @@ export function createRouter(engine: Engine, config: MeshConfig, events: Events)
       links.splice(at, 1);
       if (link.up) router.join.unlinked();
       if (!link.id) return;
-      fire("dropped", link.id);
+      if (!link.greets) fire("dropped", link.id);
       if (router.running) changed(null);
     },
     route: function (p: Package, priority: number) {
@@ -325,11 +462,10 @@ export function createRouter(engine: Engine, config: MeshConfig, events: Events)
       const list = links.slice(0);
       for (const link of list) {
         if (late > LATE_TICK && lastTick && link.timeoutAt) link.timeoutAt += late;
-        if (link.timeoutAt && now >= link.timeoutAt) link.close(true);
-        if (link.ended) continue;
-        if (link.syncAt && now >= link.syncAt) sendSync(link, NODE_SYNC_REQUEST);
-        if (link.timeAt && now >= link.timeAt) router.clock.exchange(link);
+        // What it waits for may have come, and wait in turn.
+        if (link.timeoutAt && now >= link.timeoutAt && !link.inbox.length) link.close(true);
       }
+      wake();
       lastTick = now;
       router.join.advance(now);
     },

@@ -1,23 +1,12 @@
 /**
- * The tree of nodes seen through one link, packed into a string: five bytes a node in preorder, so that comparing two
- * trees in order, looking for a node and counting are native string work, and sixty nodes take thirty variables.
- *
- * Byte 0: depth below the neighbour (bits 0..4, the neighbour itself is 0), TREE_ROOT, TREE_AUTHORITY; bytes 1..4: node
- * id, big-endian. "" is no tree.
+ * What lies behind a link, kept twice: the ids in a typed array, where looking for one is native work, and the JSON text
+ * in which the neighbour told it, so that a node sync that brings nothing new is one comparison of texts and passing a
+ * tree on is joining texts. Sixty nodes take some 220 variables.
  */
-import type { Bytes } from "../engine/engine";
-import { isUint32 } from "../wire/packages";
-
-export type Tree = Bytes;
-
-/** Bytes a node. */
-export const TREE_NODE = 5;
-export const TREE_ROOT = 32;
-export const TREE_AUTHORITY = 64;
-/** Deepest level below a neighbour. */
-export const TREE_MAX_DEPTH = 31;
 /** Nodes in one tree. */
 export const TREE_MAX_NODES = 400;
+/** Longest text of one node: its id, both flags, an empty list of subs and a comma. */
+const NODE_TEXT = 72;
 
 /** A tree as it stands in node sync packages. */
 export interface TreeJson {
@@ -27,106 +16,89 @@ export interface TreeJson {
   subs?: unknown;
 }
 
+/** The nodes of one tree. */
+export interface Nodes {
+  /** The neighbour first; each node once, unless the tree has a loop. */
+  ids: Uint32Array;
+  /** Id of the node that carries the flag, 0 if there is none. */
+  root: number;
+  authority: number;
+}
+
 /** Node id as four bytes, big-endian. */
-export function packId(id: number): Bytes {
+export function packId(id: number): string {
   "cold";
   return String.fromCharCode(id >>> 24, (id >> 16) & 255, (id >> 8) & 255, id & 255);
 }
 
+/** The fields of one node but its subs, as painlessMesh writes them: "nodeId":1,"root":true,"hasTimeAuthority":true */
+export function nodeFields(id: number, root: boolean, authority: boolean): string {
+  "cold";
+  return '"nodeId":' + id + (root ? ',"root":true' : "") + (authority ? ',"hasTimeAuthority":true' : "");
+}
+
 /**
- * Packs what a neighbour sent. Old C++ nodes leave out the top `nodeId`, which is then `sender`. Returns "" for anything
- * malformed, deeper than TREE_MAX_DEPTH or larger than TREE_MAX_NODES.
+ * The nodes of a tree: its top, and the subs that JSON.parse made of `text`. null for anything malformed, for more than
+ * TREE_MAX_NODES, and for text that is longer than its nodes account for.
  */
-export function packTree(top: TreeJson, sender: number): Tree {
+export function treeNodes(top: number, subs: unknown[], text: string): Nodes | null {
   "cold";
-  const lists: unknown[][] = [];
-  const places: number[] = [];
-  let node = top;
-  let list: unknown[] = [];
-  let place = 0;
-  let depth = 0;
-  let tree = "";
-  for (;;) {
-    const id = node.nodeId === undefined && !tree ? sender : node.nodeId;
-    if (!isUint32(id) || !id || tree.length >= TREE_MAX_NODES * TREE_NODE) return "";
-    tree +=
-      String.fromCharCode(
-        depth + (node.root === true ? TREE_ROOT : 0) + (node.hasTimeAuthority === true ? TREE_AUTHORITY : 0),
-      ) + packId(id);
-    const subs = node.subs;
-    if (subs !== undefined) {
-      if (!Array.isArray(subs)) return "";
-      if (subs.length) {
-        if (++depth > TREE_MAX_DEPTH) return "";
-        lists.push(list);
-        places.push(place);
-        list = subs;
-        place = 0;
-      }
-    }
-    while (place >= list.length) {
-      if (!depth) return tree;
-      depth--;
-      list = lists.pop() as unknown[];
-      place = places.pop() as number;
-    }
-    node = list[place++] as TreeJson;
-    if (!node || typeof node !== "object") return "";
+  const ids: unknown[] = [top];
+  const lists: unknown[][] = [subs];
+  let count = 1;
+  let root = 0;
+  let authority = 0;
+
+  function visit(item: unknown): void {
+    // What is no object has no id either, and is refused for that.
+    const node = (item || 0) as TreeJson;
+    const id = node.nodeId;
+    ids[count++] = id;
+    if (node.root === true) root = id as number;
+    if (node.hasTimeAuthority === true) authority = id as number;
+    const below = node.subs;
+    if (below !== undefined) lists.push(Array.isArray(below) ? below : [0]);
   }
-}
 
-/** Where a node stands in a tree (offset of its first byte), or -1. */
-export function findInTree(tree: Tree, id: number): number {
-  "cold";
-  if (!tree) return -1;
-  const key = packId(id);
-  // Espruino's indexOf also finds a beginning of the key at the end of the string.
-  const last = tree.length - TREE_NODE + 1;
-  let at = tree.indexOf(key);
-  // A match across two entries is none.
-  while (at >= 0 && at < last && at % TREE_NODE !== 1) at = tree.indexOf(key, at + 1);
-  return at < 0 || at > last ? -1 : at - 1;
-}
-
-/** The id at an offset that is a multiple of TREE_NODE. */
-export function idInTree(tree: Tree, at: number): number {
-  "cold";
-  return (
-    ((tree.charCodeAt(at + 1) << 24) |
-      (tree.charCodeAt(at + 2) << 16) |
-      (tree.charCodeAt(at + 3) << 8) |
-      tree.charCodeAt(at + 4)) >>>
-    0
-  );
-}
-
-/** The first node that carries a flag: its id, or 0. */
-export function flaggedInTree(tree: Tree, flag: number): number {
-  "cold";
-  for (let at = 0; at < tree.length; at += TREE_NODE) if (tree.charCodeAt(at) & flag) return idInTree(tree, at);
-  return 0;
-}
-
-/** The tree as painlessMesh writes it: {"nodeId":1,"root":true,"hasTimeAuthority":true,"subs":[...]}. */
-export function treeJson(tree: Tree): string {
-  "cold";
-  let text = "";
-  let depth = 0;
-  for (let at = 0; at < tree.length; at += TREE_NODE) {
-    const head = tree.charCodeAt(at);
-    const level = head & TREE_MAX_DEPTH;
-    if (level > depth) {
-      text += ',"subs":[';
-      depth = level;
-    } else if (at) {
-      text += "}";
-      for (; depth > level; depth--) text += "]}";
-      text += ",";
-    }
-    text += '{"nodeId":' + idInTree(tree, at);
-    if (head & TREE_ROOT) text += ',"root":true';
-    if (head & TREE_AUTHORITY) text += ',"hasTimeAuthority":true';
+  let list = lists.pop();
+  while (list) {
+    list.forEach(visit);
+    list = lists.pop();
   }
-  if (text) for (text += "}"; depth > 0; depth--) text += "]}";
-  return text;
+  // All at once: a comparison for each would take most of the time. A hostile object may refuse to become a number.
+  const listed = JSON.stringify(ids);
+  if (count > TREE_MAX_NODES || text.length > count * NODE_TEXT || listed.indexOf("{") >= 0) return null;
+  const nodes = new Uint32Array(ids as number[]);
+  if (nodes.indexOf(0) >= 0 || listed !== "[" + nodes.join() + "]") return null;
+  return { ids: nodes, root: root, authority: authority };
+}
+
+/** Where the fields of a node begin in a JSON text of subs, or -1. */
+function placeOf(text: string, id: number): number {
+  "cold";
+  const key = '"nodeId":' + id;
+  let at = text.indexOf(key);
+  // A longer number begins with the same digits.
+  while (at >= 0 && "0123456789".indexOf(text.charAt(at + key.length)) >= 0) at = text.indexOf(key, at + 1);
+  return at;
+}
+
+/** Levels below the neighbour, from 1, at which a node stands in its subs; 0 if it is not there. */
+export function depthInSubs(text: string, id: number): number {
+  "cold";
+  const place = placeOf(text, id);
+  if (place < 0) return 0;
+  let depth = 0;
+  for (let at = text.indexOf("["); at >= 0 && at < place; at = text.indexOf("[", at + 1)) depth++;
+  for (let at = text.indexOf("]"); at >= 0 && at < place; at = text.indexOf("]", at + 1)) depth--;
+  return depth;
+}
+
+/** The ids in a JSON text of subs, in the order of the text: depth first. */
+export function idsInSubs(text: string): number[] {
+  "cold";
+  const list: number[] = [];
+  for (let at = text.indexOf('"nodeId":'); at >= 0; at = text.indexOf('"nodeId":', at + 1))
+    list.push(parseInt(text.substr(at + 9, 10)));
+  return list;
 }

@@ -89,11 +89,30 @@ export function isUint32(value: unknown): value is number {
 }
 
 /**
- * Reads one frame (without its zero byte). Returns the package, or the reason why it is none.
- *
- * @param maxOpeners braces and brackets that may be opened in all. Espruino's JSON.parse recurses without a look at its
- * stack, and running out of that resets the board: about 100 bytes a level of some 25,000.
+ * Whether a text opens more braces and brackets than `most`. Espruino's JSON.parse recurses without a look at its stack,
+ * and running out of that resets the board: about 100 bytes a level of some 25,000.
  */
+export function tooNested(text: string, most: number): boolean {
+  "cold";
+  if (text.length <= most) return false;
+  let left = most;
+  let at = text.indexOf("{");
+  while (at >= 0 && --left >= 0) at = text.indexOf("{", at + 1);
+  at = text.indexOf("[");
+  while (at >= 0 && --left >= 0) at = text.indexOf("[", at + 1);
+  return left < 0;
+}
+
+/** What JSON text stands for, or NOT_JSON. It must not be too nested. */
+export function readJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    return NOT_JSON;
+  }
+}
+
+/** Reads one frame (without its zero byte). Returns the package, or the reason why it is none. */
 export function parsePackage(frame: string, maxOpeners: number): Package | number {
   "cold";
   let text = frame;
@@ -102,18 +121,9 @@ export function parsePackage(frame: string, maxOpeners: number): Package | numbe
     text = text.trim();
     if (text[0] !== "{" || text[text.length - 1] !== "}") return NOT_AN_OBJECT;
   }
-  let left = maxOpeners;
-  let at = text.indexOf("{", 1);
-  while (at > 0 && --left > 0) at = text.indexOf("{", at + 1);
-  at = text.indexOf("[");
-  while (at > 0 && --left > 0) at = text.indexOf("[", at + 1);
-  if (left <= 0) return TOO_NESTED;
-  let p: Package;
-  try {
-    p = JSON.parse(text);
-  } catch (error) {
-    return NOT_JSON;
-  }
+  if (tooNested(text, maxOpeners)) return TOO_NESTED;
+  const p = readJson(text) as Package | number;
+  if (typeof p === "number") return p;
   if (!p || typeof p !== "object") return NOT_JSON;
   if (!isUint32(p.type)) return BAD_TYPE;
   if (p.dest === undefined) p.dest = 0;

@@ -279,8 +279,8 @@ export function overlay(script: string): string {
   const members = findMembers(program, root);
   const names = freshNames(code, "_");
   const text = names.next().value;
-  const offset = names.next().value;
-  const length = names.next().value;
+  const offsets = names.next().value;
+  const index = names.next().value;
   const property = names.next().value;
   const cold = coldFunctions(code, root, members, names);
   if (cold.size === 0) return strip(code, root);
@@ -318,10 +318,12 @@ export function overlay(script: string): string {
   for (const scope of scopes) {
     const helper = order.find((one) => one.scope === scope)!.helper;
     const at = scope.parent === null ? 0 : (scope.node.body as AnyNode).start + 1;
-    const own = `function ${helper}(${offset},${length}){return eval(${text}.substr(${offset},${length}))}`;
+    const length = `${offsets}[${index}+1]-${offsets}[${index}]`;
+    const own = `function ${helper}(${index}){return eval(${text}.substr(${offsets}[${index}],${length}))}`;
     edits.push({ start: at, end: at, text: own });
   }
-  edits.push({ start: 0, end: 0, text: `var ${text}=${SCRIPT_TEXT};` });
+  const sum = `for(var ${index}=1;${index}<${order.length + 1};${index}++)${offsets}[${index}]+=${offsets}[${index}-1];`;
+  edits.push({ start: 0, end: 0, text: `var ${text}=${SCRIPT_TEXT},${offsets}=${TABLE};${sum}` });
   // At one place what is inserted goes first, and the variable before the helper.
   edits.sort((a, b) => a.start - b.start || a.end - b.end || b.text.localeCompare(a.text));
 
@@ -355,7 +357,7 @@ export function overlay(script: string): string {
 /** Lets `call` stand for a method that is read: as it is, or as a method `property` of the same object. */
 function asked(read: AnyNode, call: string, property: string | null): Edit[] {
   const { start, end } = read.property as AnyNode;
-  if (property !== null) return [{ start, end, text: property + call.slice(call.indexOf(HOLE_START)) }];
+  if (property !== null) return [{ start, end, text: property + call.slice(call.indexOf("(")) }];
   const object = read.object as AnyNode;
   const idle = (node: AnyNode): boolean =>
     node.type === "Identifier" ||
@@ -378,10 +380,11 @@ function removed(properties: readonly AnyNode[], indices: readonly number[]): Ed
   });
 }
 
-/** Where the offsets of moved function `index` go; a script of ASCII characters has no such text of its own. */
-const HOLE_START = "\u2039";
-const hole = (index: number): string => `${HOLE_START}${index}\u203a`;
-const HOLE = /\u2039(\d+)\u203a/g;
+/** What a helper is asked for: the number of a moved function. */
+const hole = (index: number): string => `(${index})`;
+
+/** Stands for the table of offsets, which begins with the first text's and goes on with the texts' lengths. */
+const TABLE = "\u2039";
 
 /**
  * Names of the functions and methods of a hoisted ES5 script whose directive does not move them: pinned by a use of
@@ -399,22 +402,16 @@ export function coldLeft(script: string): string[] {
     .map(({ node }) => nameOf(node.id) || methods.get(node) || `function at ${node.start}`);
 }
 
-/** Writes the offsets in; they depend on the length of the numbers, so it takes a few rounds. */
-function place(main: string, texts: string[]): string {
-  let spans: [number, number][] = texts.map(() => [0, 0]);
-  for (;;) {
-    const fill = (part: string): string =>
-      part.replace(HOLE, (_, index: string) => `(${spans[Number(index)]!.join(",")})`);
-    const filledMain = `${fill(main)}/*`;
-    const filled = texts.map(fill);
-    let at = filledMain.length;
-    const next = filled.map((part): [number, number] => {
-      const span: [number, number] = [at, part.length];
-      at += part.length;
-      return span;
-    });
-    if (JSON.stringify(next) === JSON.stringify(spans)) return `${filledMain}${filled.join("")}*/`;
-    spans = next;
+/** Puts the texts behind the script and the table of where they are into it. */
+function place(main: string, texts: readonly string[]): string {
+  const moved = texts.join("");
+  const lengths = texts.map((one) => one.length);
+  // The first offset depends on its own digits, so it takes a few rounds.
+  for (let first = 0; ;) {
+    const kind = first + moved.length > 65535 ? "Uint32Array" : "Uint16Array";
+    const script = `${main.replace(TABLE, `new ${kind}("${[first, ...lengths].join(",")}".split(","))`)}/*`;
+    if (script.length === first) return `${script}${moved}*/`;
+    first = script.length;
   }
 }
 

@@ -1,23 +1,32 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { InvalidArgumentError } from "commander";
+import { InvalidArgumentError, Option } from "commander";
+import type { Encoding } from "../../firmware/ota/image";
 import { version as ownVersion } from "../../package.json";
 import { type Board, BoardError, boardNames, loadBoard } from "../build/board";
 import { checkBudget, sizeReport } from "../build/budget";
 import { bundle, type Bundle } from "../build/bundle";
+import { encodeImageFile } from "../build/image-file";
 import { BuildError, formatFinding } from "../build/findings";
 import { type CommandDefinition, requireOptions } from "../command";
 import { EspalierError, EXIT } from "../errors";
+import { checkRoom, ENCODINGS, imageOfBundle } from "../gateway/push-source";
 
 const ROOT = path.resolve(__dirname, "../..");
 
-interface BuildOptions {
+interface BundleOptions {
   app: string;
   board: string;
   role: string;
-  out?: string;
   version: string;
   minify: boolean;
+}
+
+interface BuildOptions extends BundleOptions {
+  out?: string;
+  image?: string;
+  encoding: Encoding;
+  notes?: string;
 }
 
 function checked(pattern: RegExp, expected: string): (value: string) => string {
@@ -28,7 +37,7 @@ function checked(pattern: RegExp, expected: string): (value: string) => string {
 }
 
 /** Telemetry carries a version as three numbers: two of 8 bits, one of 16. */
-function parseVersion(value: string): string {
+export function parseVersion(value: string): string {
   const parts = /^(\d+)\.(\d+)\.(\d+)$/.exec(value)?.slice(1).map(Number) ?? [];
   const [major = 256, minor = 256, patch = 65536] = parts;
   if (major > 255 || minor > 255 || patch > 65535) {
@@ -36,6 +45,8 @@ function parseVersion(value: string): string {
   }
   return value;
 }
+
+export const parseRole = checked(/^[a-z][a-z0-9-]{0,30}$/, "Expected a word of small letters, digits and hyphens.");
 
 /** The board, with the mistakes of a command line or a board file as errors of the command line. */
 export function boardOrError(name: string): Board {
@@ -60,7 +71,7 @@ export function boardOrError(name: string): Board {
 }
 
 /** Builds, with what the source may not contain as one error. */
-async function bundleOrError(options: BuildOptions): Promise<Bundle> {
+export async function bundleOrError(options: BundleOptions): Promise<Bundle> {
   try {
     return await bundle({
       app: path.relative(ROOT, path.resolve(options.app)),
@@ -85,6 +96,7 @@ export const build: CommandDefinition = {
   examples: [
     { line: "build --app apps/sensor.ts --board esp32-devkitc", comment: "print sizes" },
     { line: "build --app apps/sensor.ts --board esp32-devkitc --out sensor.js", comment: "write the script" },
+    { line: "build --app apps/sensor.ts --board esp32-devkitc --image s.espalier", comment: "an image to push" },
     { line: "build --app apps/sensor.ts --board esp32-c3-devkitm --role leaf --json", comment: "for another program" },
   ],
 
@@ -92,13 +104,11 @@ export const build: CommandDefinition = {
     command
       .option("-a, --app <file>", "the application's TypeScript module (required)")
       .option("-b, --board <name>", 'a board, see "espalier boards" (required)')
-      .option(
-        "-r, --role <name>",
-        "which nodes the bundle is for",
-        checked(/^[a-z][a-z0-9-]{0,30}$/, "Expected a word of small letters, digits and hyphens."),
-        "node",
-      )
+      .option("-r, --role <name>", "which nodes the bundle is for", parseRole, "node")
       .option("-o, --out <file>", "write the bundle to this file")
+      .option("-i, --image <file>", 'write an image of it, for "espalier push"')
+      .addOption(new Option("--encoding <name>", "of the image").choices(ENCODINGS).default("heatshrink"))
+      .option("--notes <text>", "of the image: what changed")
       .option("--version <version>", "version that the bundle reports", parseVersion, ownVersion)
       .option("--no-minify", "keep names and line breaks, to read the bundle");
   },
@@ -118,6 +128,7 @@ export const build: CommandDefinition = {
       budget: board.bundle.bytes,
       modules: built.modules,
       out: options.out ?? null,
+      image: options.image ?? null,
     };
     const first = over[0];
     if (first && options.minify) {
@@ -131,8 +142,16 @@ export const build: CommandDefinition = {
       fs.mkdirSync(path.dirname(path.resolve(options.out)), { recursive: true });
       fs.writeFileSync(options.out, built.code);
     }
+    if (options.image !== undefined) {
+      const { role, version, notes, encoding } = options;
+      const image = imageOfBundle({ code: built.code, board, role, version, notes }, encoding);
+      checkRoom(image);
+      fs.mkdirSync(path.dirname(path.resolve(options.image)), { recursive: true });
+      fs.writeFileSync(options.image, encodeImageFile(image));
+    }
+    const written = [options.out, options.image].filter((file) => file !== undefined);
     context.report(result, () =>
-      [...sizeReport(board, built), ...(options.out === undefined ? [] : [`written to ${options.out}`])].join("\n"),
+      [...sizeReport(board, built), ...written.map((file) => `written to ${file}`)].join("\n"),
     );
     return EXIT.ok;
   },

@@ -25,6 +25,21 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => (require("./demo") as typeof import("./demo")).demo,
   },
   {
+    name: "dashboard",
+    summary: "a page that shows the mesh live: map, history, alerts, updates",
+    load: () => (require("./dashboard") as typeof import("./dashboard")).dashboard,
+  },
+  {
+    name: "push",
+    summary: "send an update through a mesh",
+    load: () => (require("./push") as typeof import("./push")).push,
+  },
+  {
+    name: "bridge",
+    summary: "tell MQTT, Home Assistant, Prometheus or InfluxDB about a mesh",
+    load: () => (require("./bridge") as typeof import("./bridge")).bridge,
+  },
+  {
     name: "flash",
     summary: "put Espruino, firmware and settings on boards over USB",
     load: () => (require("./flash") as typeof import("./flash")).flash,

@@ -96,5 +96,7 @@ export async function openMesh(via: string, options: MeshOptions = {}): Promise<
       onPrint: log && ((node, line) => log(`node ${node}: ${line}`)),
     });
   }
-  throw wrong(via, "serial lines cannot be used for this yet");
+  const { openSerial } = require("./serial-session") as typeof import("./serial-session");
+  const { portFor } = require("../device/serial-port") as typeof import("../device/serial-port");
+  return openSerial(() => portFor(way.path), via, { baudRate: way.baudRate, log: options.log });
 }

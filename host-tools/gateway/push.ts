@@ -10,6 +10,10 @@ export interface PushOptions {
   targets: number[];
   /** Milliseconds between the frames of one sender; computed from the mesh unless given. */
   pace?: number;
+  /** The image is offered to the targets alone; to every node that it fits unless given. */
+  only?: boolean;
+  /** Milliseconds after which nobody waits any more for targets that never said anything about the image. */
+  answerWithin?: number;
   /** Milliseconds after which what is verified is activated and the rest is reported as failed. */
   deadline: number;
 }
@@ -63,7 +67,10 @@ export function startPush(gateway: EspalierNode, image: Image, options: PushOpti
   let phase: "distributing" | "activating" | "done" | "aborted" = "distributing";
 
   const distribution = createDistribution(gateway, image, options);
-  const each = (test: (p: NodeProgress) => boolean): boolean => [...progress.values()].every(test);
+  const named = options.only ? options.targets : null;
+  const expected = (p: NodeProgress): boolean =>
+    p.state !== "silent" || engine.now() - started <= (options.answerWithin ?? Infinity);
+  const each = (test: (p: NodeProgress) => boolean): boolean => [...progress.values()].filter(expected).every(test);
   const timers: number[] = [];
   const finish = (as: "done" | "aborted"): void => {
     phase = as;
@@ -80,7 +87,7 @@ export function startPush(gateway: EspalierNode, image: Image, options: PushOpti
     const nodes = mesh.getNodeList(false).length;
     if (now - lastOffer >= OFFER_EVERY_MS || (nodes > nodesKnown && now - lastOffer > 3000)) {
       lastOffer = now;
-      distribution.offer(null);
+      distribution.offer(named);
     }
     nodesKnown = nodes;
     const late = now - started > options.deadline;
@@ -95,7 +102,7 @@ export function startPush(gateway: EspalierNode, image: Image, options: PushOpti
       if (now - started > options.deadline + 120000) return finish("done");
       if (now - lastActivate >= ACTIVATE_EVERY_MS) {
         lastActivate = now;
-        distribution.activate(null);
+        distribution.activate(named);
       }
     }
   };
@@ -103,6 +110,15 @@ export function startPush(gateway: EspalierNode, image: Image, options: PushOpti
   distribution.onReport((report) => {
     const p = progress.get(report.node);
     if (!p || p.state === "running") return;
+    if (report.state === "current") {
+      // It runs the image, from before or since its restart, and telemetry has not told yet.
+      p.versionBefore ||= report.version;
+      p.version = report.version;
+      p.state = "running";
+      p.percent = 100;
+      p.doneAfter = engine.now() - started;
+      return;
+    }
     p.state = report.state === "relaying" ? "receiving" : report.state;
     p.chunks = report.chunks || p.chunks;
     p.total = report.total || p.total;
@@ -112,7 +128,7 @@ export function startPush(gateway: EspalierNode, image: Image, options: PushOpti
     if (!p.versionBefore) p.versionBefore = report.version;
   });
 
-  distribution.offer(null);
+  distribution.offer(named);
   timers.push(engine.every(500, check));
   const imageWord = Buffer.from(image.id, "hex").readUInt32LE(0);
 

@@ -33,6 +33,8 @@ export interface FleetOptions {
   /** Each console line of a board. */
   onPrint?: (node: number, line: string) => void;
   onBoot?: (node: number, reason: ResetReason) => void;
+  /** Each interpreter event of a board: ms that it took, and what it was. */
+  onEvent?: (node: number, milliseconds: number, label: string) => void;
   /** Each telemetry frame that reaches the laptop. */
   onTelemetry?: (frame: Telemetry) => void;
 }
@@ -110,6 +112,7 @@ export class Fleet {
         network: place.netFactory,
         onPrint: (line) => options.onPrint?.(number, line),
         onBoot: (reason) => options.onBoot?.(number, reason),
+        onEvent: (milliseconds, label) => options.onEvent?.(number, milliseconds, label),
       });
       return { number, id: idOf(number), chip, place };
     });

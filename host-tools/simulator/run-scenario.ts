@@ -5,10 +5,13 @@ import { loadBoard } from "../build/board";
 import { assemble, blobChunks, type Image } from "../build/image";
 import { chooseEncoding } from "../build/choose-encoding";
 import { paceFor, sendersIn } from "../gateway/distribution";
+import type { RolloutView } from "../gateway/fleet-view";
 import { type NodeProgress, type Push, startPush } from "../gateway/push";
 import { type Build, buildFor } from "./firmware-builds";
 import { meanLoss } from "./loss";
 import type { Scenario } from "./scenario";
+import type { FleetNode } from "./fleet";
+import { judgeRollout, type ScenarioRollout, startScenarioRollout } from "./scenario-rollout";
 import { createScenarioFleet, lossModel } from "./scenario-fleet";
 
 export interface NodeResult {
@@ -27,8 +30,16 @@ export interface NodeResult {
   /** Seconds from the push until telemetry showed the new version, -1 when it never did. */
   seconds: number;
   boots: number;
-  /** Longest that one event held the node's interpreter, in milliseconds. */
+  /** Longest that one event held the node's interpreter, in milliseconds, and what the event was. */
   longestMs: number;
+  longestIn: string;
+}
+
+export interface Slice {
+  milliseconds: number;
+  /** The event, for instance "sockets, data 536 B", and the node that it happened to. */
+  label: string;
+  node: number;
 }
 
 export interface ScenarioResult {
@@ -58,8 +69,13 @@ export interface ScenarioResult {
   hops: number;
   overflowed: number;
   compactions: number;
+  /** The piece of work that held an interpreter longest, the starts of lives apart: in all, and until the mesh was whole. */
+  longestSlice: Slice;
+  longestFormingSlice: Slice;
   faults: string[];
   list: NodeResult[];
+  /** How the update went wave by wave; null when it had no waves. */
+  rollout: RolloutView | null;
   /** Expectations that did not hold, in words. */
   failures: string[];
 }
@@ -68,6 +84,8 @@ export interface ScenarioWatcher {
   /** Called now and then with virtual seconds and what the laptop sees. */
   tick?(view: { seconds: number; inMesh: number; push: Push | null; phase: "forming" | "updating" | "after" }): void;
   print?(node: number, line: string): void;
+  /** Each interpreter event of a node: ms that it took, and what it was. */
+  event?(node: number, milliseconds: number, label: string): void;
   /** True stops the run. */
   stopped?(): boolean;
 }
@@ -93,8 +111,11 @@ export async function runScenario(scenario: Scenario, watcher: ScenarioWatcher =
   const common = { app: scenario.app, board: scenario.board };
   const telemetry = new Map<number, Telemetry>();
   let push: Push | null = null;
+  let rollout: ScenarioRollout | null = null;
   const { fleet, lastEvent } = await createScenarioFleet(scenario, {
+    telemetrySeconds: scenario.telemetry,
     onPrint: (node, line) => watcher.print?.(node, line),
+    onEvent: watcher.event && ((node, milliseconds, label) => watcher.event?.(node, milliseconds, label)),
     onTelemetry(frame) {
       telemetry.set(frame.node, frame);
       push?.telemetry(frame);
@@ -108,7 +129,12 @@ export async function runScenario(scenario: Scenario, watcher: ScenarioWatcher =
     if (frame.kind === "tcp" ? payload.includes('"type":716') : payload.charCodeAt(0) === 67) transmissions++;
   });
 
+  for (const event of scenario.events) {
+    if (event.rollout ?? event.rolloutRestart) world.events.at(event.at * 1000, () => rollout?.happen(event));
+  }
+
   let formed = -1;
+  let longestFormingSlice: Slice = longestSlice(fleet.nodes);
   let wholeSince = -1;
   let pushed = -1;
   let pushDone = false;
@@ -129,6 +155,7 @@ export async function runScenario(scenario: Scenario, watcher: ScenarioWatcher =
     hops = Math.max(0, ...hopsOf.values());
     const request = {
       ...common,
+      ...(update.app === undefined ? {} : { app: update.app }),
       version: update.version,
       chunkBytes: update.chunkBytes,
       size: update.size,
@@ -156,6 +183,10 @@ export async function runScenario(scenario: Scenario, watcher: ScenarioWatcher =
     pushed = fleet.seconds();
     lowerBound = (image.chunks.length + blobChunks(image)) * senders;
     transmissions = 0;
+    if (update.rollout) {
+      push = rollout = startScenarioRollout(fleet, scenario, image, telemetry, () => void (pushDone = true));
+      return;
+    }
     push = startPush(
       fleet.gateway,
       image,
@@ -177,6 +208,7 @@ export async function runScenario(scenario: Scenario, watcher: ScenarioWatcher =
     if (inMesh < on) wholeSince = -1;
     else if (wholeSince < 0) wholeSince = seconds;
     if (formed < 0 && wholeSince >= 0 && seconds - wholeSince >= SETTLE_SECONDS) formed = wholeSince;
+    if (formed < 0) longestFormingSlice = longestSlice(fleet.nodes);
     const due = update && (update.at === undefined ? formed >= 0 : seconds >= update.at);
     if (due && pushed < 0) await begin();
     const phase = pushed < 0 ? "forming" : pushDone ? "after" : "updating";
@@ -204,6 +236,7 @@ export async function runScenario(scenario: Scenario, watcher: ScenarioWatcher =
       seconds: p && p.doneAfter >= 0 ? p.doneAfter / 1000 : -1,
       boots: chip.stats.boots,
       longestMs: Math.round(chip.stats.longestMs),
+      longestIn: chip.stats.longestIn,
     };
   });
   const updated = list.filter(({ state }) => state === "running").length;
@@ -229,13 +262,25 @@ export async function runScenario(scenario: Scenario, watcher: ScenarioWatcher =
     hops,
     overflowed: world.counts.datagramsOverflowed,
     compactions: fleet.nodes.reduce((sum, { chip }) => sum + chip.stats.compactions, 0),
+    longestSlice: longestSlice(fleet.nodes),
+    longestFormingSlice,
     faults: fleet.nodes.flatMap(({ number, chip }) => chip.faults.map((fault) => `node ${number}: ${fault}`)),
     list,
+    rollout: (rollout as ScenarioRollout | null)?.view() ?? null,
     failures: [],
   };
   result.failures = judge(scenario, result);
   fleet.stop();
   return result;
+}
+
+function longestSlice(nodes: readonly FleetNode[]): Slice {
+  const slices = nodes.map(({ number, chip: { stats } }) => ({
+    milliseconds: Math.round(stats.longestMs),
+    label: stats.longestIn,
+    node: number,
+  }));
+  return slices.reduce((longest, one) => (one.milliseconds > longest.milliseconds ? one : longest));
 }
 
 /** What does not hold of a scenario's expectations. */
@@ -268,9 +313,18 @@ export function judge(scenario: Scenario, result: ScenarioResult): string[] {
       `ratioAtMost: expected ${expect.ratioAtMost}, is ${result.ratio.toFixed(2)}`,
     );
   }
+  const checkSlice = (name: "longestSlice" | "longestFormingSlice"): void => {
+    const most = expect[`${name}Ms`];
+    const { milliseconds, label, node } = result[name];
+    const found = `node ${node} was held ${milliseconds} ms by: ${label}`;
+    check(most === undefined || milliseconds <= most, `${name}Ms: expected ${most} ms, ${found}`);
+  };
+  checkSlice("longestSlice");
+  checkSlice("longestFormingSlice");
   if (expect.hopsAtLeast !== undefined) {
     check(result.hops >= expect.hopsAtLeast, `hopsAtLeast: expected ${expect.hopsAtLeast}, there are ${result.hops}`);
   }
+  if (expect.rollout) failures.push(...judgeRollout(expect.rollout, result.rollout));
   if (expect.error !== undefined) {
     const errors = result.list.filter(({ state }) => state === "failed").map(({ error }) => error);
     check(

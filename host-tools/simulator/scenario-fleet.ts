@@ -36,7 +36,7 @@ function apply(fleet: Fleet, event: Happening): void {
 /** The same scenario gives the same run, byte for byte; nothing has happened yet when it is returned. */
 export async function createScenarioFleet(
   scenario: Scenario,
-  watch: Pick<FleetOptions, "onPrint" | "onBoot" | "onTelemetry" | "telemetrySeconds"> = {},
+  watch: Pick<FleetOptions, "onPrint" | "onBoot" | "onEvent" | "onTelemetry" | "telemetrySeconds"> = {},
 ): Promise<ScenarioFleet> {
   const first = await buildFor({
     app: scenario.app,

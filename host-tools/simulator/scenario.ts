@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { parseDocument } from "yaml";
 import { z } from "zod";
 import { EspalierError, EXIT } from "../errors";
+import { type PolicyInput, policySchema } from "../gateway/rollout/policy";
 
 const seconds = z.number().min(0).max(1e7);
 const share = z.number().min(0).max(1);
@@ -19,6 +20,12 @@ const loss = z.union([
   }),
 ]);
 
+/** Checked here, read where it is carried out. */
+const rollout = z.custom<PolicyInput>().superRefine((value, context) => {
+  for (const { path, message } of policySchema.safeParse(value).error?.issues ?? [])
+    context.addIssue({ code: "custom", path, message });
+});
+
 const event = z
   .strictObject({
     /** Seconds after the beginning. */
@@ -32,6 +39,10 @@ const event = z
     loss: loss.optional(),
     /** The laptop goes away without a word. */
     laptopOff: z.literal(true).optional(),
+    /** The program that carries the rollout out dies, and is started again from its journal. */
+    rolloutRestart: z.literal(true).optional(),
+    /** What a person does to the rollout. */
+    rollout: z.enum(["pause", "resume", "approve", "abort", "rollback", "retry"]).optional(),
   })
   .refine((e) => Object.keys(e).length === 2, "one thing happens per event: give `at` and one more field");
 
@@ -58,6 +69,8 @@ export const scenarioSchema = z.strictObject({
     .prefault({}),
   /** Version that all nodes start with. */
   version: version.default("1.0.0"),
+  /** Seconds between a node's telemetry frames; 60 unless given. */
+  telemetry: z.number().int().min(10).max(3600).optional(),
   /** Nodes that are off at first and come later, by number: seconds after the beginning. */
   late: z.array(z.strictObject({ node: nodeNumber, at: seconds })).default([]),
   update: z
@@ -73,6 +86,10 @@ export const scenarioSchema = z.strictObject({
       /** Damages the image in the named place, to see it refused. */
       damage: z.enum(["payload", "result-hash"]).optional(),
       hardware: z.string().optional(),
+      /** Application of the new version; the scenario's own unless given. */
+      app: z.string().optional(),
+      /** Waves and their gates, as in a rollout file (docs/rollouts.md); nodes are named by their number, "n3". */
+      rollout: rollout.optional(),
       /** Seconds after which the laptop activates what is verified and gives up the rest. */
       deadline: seconds.default(1800),
     })
@@ -92,10 +109,25 @@ export const scenarioSchema = z.strictObject({
       updatedWithin: seconds.optional(),
       /** Chunk frames sent divided by the least that the tree allows. */
       ratioAtMost: z.number().min(1).optional(),
+      /** Milliseconds that one piece of work may hold any node's interpreter, the start of a life apart. */
+      longestSliceMs: z.number().min(1).optional(),
+      /** The same, until the mesh is whole. */
+      longestFormingSliceMs: z.number().min(1).optional(),
       hopsAtLeast: z.number().int().min(1).optional(),
       /** Error code that every node which failed reports. */
       error: z.string().optional(),
       compactions: z.number().int().min(0).default(0),
+      rollout: z
+        .strictObject({
+          state: z.enum(["done", "aborted", "failed"]),
+          /** What became of each wave, in order. */
+          waves: z.array(z.enum(["waiting", "updating", "soaking", "passed", "failed"])).optional(),
+          /** Text that the reason contains. */
+          reason: z.string().optional(),
+          /** Nodes that ended so: running, failed, kept, rolled-back, stuck, queued. */
+          nodes: z.record(z.string(), z.number().int().min(0)).optional(),
+        })
+        .optional(),
     })
     .prefault({}),
 });

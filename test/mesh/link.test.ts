@@ -10,12 +10,25 @@ function setup(queueLimit = 4096) {
   const owner: LinkOwner = {
     stats,
     queueLimit,
+    waiting: 0,
     opened: () => undefined,
-    frame: (_, text) => void frames.push(text),
+    engine: { now: () => 7 },
+    wake: () => held || take(),
+    serve: () => void one(),
     closed: () => void closes++,
   };
-  const link = new Link(owner, { write: (bytes) => void written.push(bytes), close: () => undefined });
-  return { link, frames, written, stats, closes: () => closes };
+  let held = false;
+  const one = (): void => {
+    frames.push(link.take());
+    expect(link.arrived).toBe(7);
+  };
+  const take = (): void => {
+    while (link.inbox.length) one();
+  };
+  const link: Link = new Link(owner, { write: (bytes) => void written.push(bytes), close: () => undefined });
+  /** Leaves frames where they wait. */
+  const hold = (): void => void (held = true);
+  return { link, owner, frames, written, stats, take, hold, closes: () => closes };
 }
 
 /** Cuts a string at random places. */
@@ -63,13 +76,13 @@ test("a truncated frame waits and is forgotten with the connection", () => {
 });
 
 test("a frame may close the link that it came by", () => {
-  const { link, frames } = setup();
-  const owner = { stats: { malformed: 0 }, frame: (l: Link) => l.close(true), closed: () => undefined };
-  const other = new Link(owner as never, { write: () => undefined, close: () => undefined });
-  other.data("one\0two\0thr");
-  expect(other.ended).toBe(true);
-  link.data("x\0");
-  expect(frames).toEqual(["x"]);
+  const { link, owner, frames } = setup();
+  owner.wake = () => {
+    frames.push(link.take());
+    link.close(true);
+  };
+  link.data("one\0two\0thr");
+  expect([link.ended, frames, link.inbox]).toEqual([true, ["one"], []]);
 });
 
 test("no more than the window is handed to the engine, and what is sent is the concatenation of whole frames", () => {
@@ -133,4 +146,28 @@ test("a full queue gives up the least important, counts it, and never grows over
     .split("\0")
     .map((f) => f[0] ?? "");
   expect(sent).toEqual(["w", "h", "s", "0", "1", "2", ""]);
+});
+
+test("when too many frames wait, the oldest are handled before more is read", () => {
+  const { link, owner, frames, take, hold } = setup();
+  hold();
+  for (let i = 0; i < 200; i++) {
+    link.data(`${i}`.padEnd(99) + "\0");
+    expect(owner.waiting).toBeLessThanOrEqual(6144);
+  }
+  expect(frames.length).toBeGreaterThan(130);
+  expect(owner.waiting).toBeGreaterThan(5000);
+  take();
+  expect(frames.map((f) => parseInt(f))).toEqual(Array.from({ length: 200 }, (_, i) => i));
+  link.data("x".repeat(MAX_FRAME) + "\0");
+  expect(frames.length).toBe(201);
+  expect(owner.waiting).toBe(0);
+});
+
+test("frames that wait are forgotten with the connection", () => {
+  const { link, owner, hold } = setup();
+  hold();
+  link.data("one\0two\0thr");
+  link.close();
+  expect([link.inbox, owner.waiting]).toEqual([[], 0]);
 });

@@ -1,16 +1,5 @@
 import fc from "fast-check";
-import {
-  TREE_MAX_DEPTH,
-  TREE_MAX_NODES,
-  TREE_NODE,
-  TREE_ROOT,
-  findInTree,
-  flaggedInTree,
-  idInTree,
-  packTree,
-  treeJson,
-} from "../../firmware/mesh/tree";
-import type { TreeJson } from "../../firmware/mesh/tree";
+import { TREE_MAX_NODES, depthInSubs, idsInSubs, nodeFields, treeNodes } from "../../firmware/mesh/tree";
 
 interface Plain {
   nodeId: number;
@@ -41,73 +30,79 @@ const { tree } = fc.letrec<{ tree: Plain }>((tie) => ({
 }));
 
 const preorder = (t: Plain): Plain[] => [t, ...(t.subs ?? []).flatMap(preorder)];
-const depth = (t: Plain): number => 1 + Math.max(0, ...(t.subs ?? []).map(depth));
-const fits = (t: Plain): boolean => depth(t) <= TREE_MAX_DEPTH + 1 && preorder(t).length <= TREE_MAX_NODES;
+const distinct = (list: Plain[]): boolean => new Set(list.map((n) => n.nodeId)).size === list.length;
 
-test("packing and writing give the same JSON back", () => {
-  fc.assert(
-    fc.property(tree.filter(fits), (t) => expect(treeJson(packTree(t as TreeJson, 1))).toBe(JSON.stringify(t))),
-  );
-});
+function read(top: number, subs: unknown[]): ReturnType<typeof treeNodes> {
+  return treeNodes(top, subs, subs.length ? JSON.stringify(subs) : "");
+}
 
-test("a packed tree lists its nodes in preorder and finds every one", () => {
+test("every node of a tree is among its ids, the neighbour first, and whoever carries a flag is known", () => {
   fc.assert(
-    fc.property(tree.filter(fits), fc.integer({ min: 1, max: 0xffffffff }), (t, stranger) => {
-      const packed = packTree(t as TreeJson, 1);
-      const ids = preorder(t).map((n) => n.nodeId);
-      expect(packed.length).toBe(ids.length * TREE_NODE);
-      ids.forEach((id, i) => {
-        expect(idInTree(packed, i * TREE_NODE)).toBe(id);
-        expect(findInTree(packed, id)).toBe(ids.indexOf(id) * TREE_NODE);
-      });
-      if (!ids.includes(stranger)) expect(findInTree(packed, stranger)).toBe(-1);
-      expect(flaggedInTree(packed, TREE_ROOT)).toBe(preorder(t).find((n) => n.root)?.nodeId ?? 0);
+    fc.property(tree, (t) => {
+      const below = (t.subs ?? []).flatMap(preorder);
+      const nodes = read(t.nodeId, t.subs ?? [])!;
+      expect(nodes.ids[0]).toBe(t.nodeId);
+      expect([...nodes.ids].sort()).toEqual([t.nodeId, ...below.map((n) => n.nodeId)].sort());
+      const roots = below.filter((n) => n.root).map((n) => n.nodeId);
+      expect(roots.length ? roots : [0]).toContain(nodes.root);
+      const authorities = below.filter((n) => n.hasTimeAuthority).map((n) => n.nodeId);
+      expect(authorities.length ? authorities : [0]).toContain(nodes.authority);
     }),
   );
 });
 
-test("an id is not found across two entries or in the flags", () => {
-  const packed = packTree({ nodeId: 0x01020304, subs: [{ nodeId: 0x05060708, root: true }] }, 1);
-  // bytes: 00 01020304 21 05060708
-  for (const id of [0x00010203, 0x02030421, 0x03042105, 0x04210506, 0x21050607])
-    expect(findInTree(packed, id)).toBe(-1);
-  expect(findInTree(packed, 0x05060708)).toBe(TREE_NODE);
+test("the text of the subs tells order and depth", () => {
+  const depths = (t: Plain, level: number): [number, number][] => [
+    [t.nodeId, level],
+    ...(t.subs ?? []).flatMap((sub) => depths(sub, level + 1)),
+  ];
+  fc.assert(
+    fc.property(
+      tree.filter((t) => distinct(preorder(t))),
+      fc.integer({ min: 1, max: 0xffffffff }),
+      (t, stranger) => {
+        const text = t.subs ? JSON.stringify(t.subs) : "";
+        const below = (t.subs ?? []).flatMap((sub) => depths(sub, 1));
+        expect(idsInSubs(text)).toEqual(below.map(([id]) => id));
+        for (const [id, level] of below) expect([id, depthInSubs(text, id)]).toEqual([id, level]);
+        if (!below.some(([id]) => id === stranger)) expect(depthInSubs(text, stranger)).toBe(0);
+      },
+    ),
+  );
 });
 
-test("order counts when trees are compared", () => {
-  const one = packTree({ nodeId: 1, subs: [{ nodeId: 2 }, { nodeId: 3 }] }, 1);
-  expect(packTree({ nodeId: 1, subs: [{ nodeId: 3 }, { nodeId: 2 }] }, 1)).not.toBe(one);
-  expect(packTree({ nodeId: 1, subs: [{ nodeId: 2 }, { nodeId: 3, subs: [] }] }, 1)).toBe(one);
+test("an id is not found in a longer one that begins with it", () => {
+  const text = '[{"nodeId":123,"subs":[{"nodeId":12}]},{"nodeId":1}]';
+  expect([1, 12, 123, 23].map((id) => depthInSubs(text, id))).toEqual([1, 2, 1, 0]);
 });
 
-test("the sender stands in for a missing id at the top only", () => {
-  expect(treeJson(packTree({ subs: [{ nodeId: 2 }] }, 9))).toBe('{"nodeId":9,"subs":[{"nodeId":2}]}');
-  expect(packTree({ nodeId: 1, subs: [{}] }, 9)).toBe("");
+test("the fields of a node stand as painlessMesh writes them", () => {
+  expect(nodeFields(4294967295, true, true)).toBe('"nodeId":4294967295,"root":true,"hasTimeAuthority":true');
+  expect(nodeFields(7, false, false)).toBe('"nodeId":7');
 });
 
 test.each([
-  ["a float id", { nodeId: 1.5 }],
-  ["a negative id", { nodeId: -1 }],
-  ["an id over 32 bits", { nodeId: 4294967296 }],
-  ["id 0", { nodeId: 0 }],
-  ["a text id", { nodeId: "7" }],
-  ["subs that are no list", { nodeId: 1, subs: { length: 1 } }],
-  ["a number in subs", { nodeId: 1, subs: [5] }],
-  ["null in subs", { nodeId: 1, subs: [null] }],
-  ["a bad id deep down", { nodeId: 1, subs: [{ nodeId: 2, subs: [{ nodeId: true }] }] }],
+  ["a float id", [{ nodeId: 1.5 }]],
+  ["a negative id", [{ nodeId: -1 }]],
+  ["an id over 32 bits", [{ nodeId: 4294967296 }]],
+  ["id 0", [{ nodeId: 0 }]],
+  ["a text id", [{ nodeId: "7" }]],
+  ["a missing id", [{}]],
+  ["an id that is a list", [{ nodeId: [7] }]],
+  ["an id that is no value", [{ nodeId: { valueOf: 1, toString: 1 } }]],
+  ["a number in subs", [5]],
+  ["null in subs", [null]],
+  ["a list in subs", [[{ nodeId: 7 }]]],
+  ["subs that are no list", [{ nodeId: 1, subs: { length: 1 } }]],
+  ["subs that are null", [{ nodeId: 1, subs: null }]],
+  ["a bad id deep down", [{ nodeId: 1, subs: [{ nodeId: 2, subs: [{ nodeId: true }] }] }]],
+  ["text that no node accounts for", [{ nodeId: 1, stowaway: "x".repeat(200) }]],
 ])("%s is refused", (_, value) => {
-  expect(packTree(value as TreeJson, 9)).toBe("");
+  expect(read(9, value as unknown[])).toBeNull();
 });
 
-test("depth and size are limited", () => {
-  const chain = (levels: number): TreeJson => {
-    let t: TreeJson = { nodeId: levels + 1 };
-    for (let i = levels; i > 0; i--) t = { nodeId: i, subs: [t] };
-    return t;
-  };
-  expect(packTree(chain(TREE_MAX_DEPTH), 1).length).toBe((TREE_MAX_DEPTH + 1) * TREE_NODE);
-  expect(packTree(chain(TREE_MAX_DEPTH + 1), 1)).toBe("");
-  const wide = (n: number): TreeJson => ({ nodeId: 1, subs: Array.from({ length: n }, (_, i) => ({ nodeId: i + 2 })) });
-  expect(packTree(wide(TREE_MAX_NODES - 1), 1).length).toBe(TREE_MAX_NODES * TREE_NODE);
-  expect(packTree(wide(TREE_MAX_NODES), 1)).toBe("");
+test("size is limited", () => {
+  const wide = (n: number): unknown[] => Array.from({ length: n }, (_, i) => ({ nodeId: i + 2 }));
+  expect(read(1, wide(TREE_MAX_NODES - 1))!.ids.length).toBe(TREE_MAX_NODES);
+  expect(read(1, wide(TREE_MAX_NODES))).toBeNull();
 });

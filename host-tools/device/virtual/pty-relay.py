@@ -54,6 +54,10 @@ def run(directory, command):
     while True:
         child, master = pty.fork()
         if child == 0:
+            # Espruino's queue of input is made for a thread that the main loop never runs beside, as on an ESP32, where
+            # both are tasks of one core: on two cores it is overrun, and the interpreter crashes.
+            if hasattr(os, "sched_setaffinity"):
+                os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
             os.execv(command[0], command)
         state = termios.tcgetattr(master)
         state[1] &= ~termios.OPOST

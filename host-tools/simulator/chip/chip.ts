@@ -33,6 +33,8 @@ export interface ChipOptions {
   onPrint?(line: string): void;
   /** A life begins; .boot0 has not run yet. */
   onBoot?(reason: ResetReason): void;
+  /** An event of the interpreter is over: how long it held it, in ms, and what it was. */
+  onEvent?(milliseconds: number, label: string): void;
 }
 
 export interface ChipStats {
@@ -40,8 +42,9 @@ export interface ChipStats {
   events: number;
   /** Executed by the interpreter; waits for hardware are not in it. */
   instructions: number;
-  /** Longest the interpreter was held by one event, in ms. */
+  /** Longest that one event held the interpreter, in ms, and what it was; the start of a life is not in it. */
   longestMs: number;
+  longestIn: string;
   compactions: number;
   uncaught: number;
 }
@@ -50,6 +53,8 @@ export interface ChipStats {
 const HANG_SECONDS = 60;
 /** Lines of console kept. */
 const KEPT_LINES = 1000;
+/** Label of the event that a life begins with. */
+const BOOT = "boot";
 /** Work of the idle loop around an event, in instructions. */
 const IDLE = 6000;
 
@@ -76,7 +81,15 @@ export class Chip {
   readonly log: string[] = [];
   /** Things a real board would suffer for in silence: code overwritten while it runs, writes outside of Storage. */
   readonly faults: string[] = [];
-  readonly stats: ChipStats = { boots: 0, events: 0, instructions: 0, longestMs: 0, compactions: 0, uncaught: 0 };
+  readonly stats: ChipStats = {
+    boots: 0,
+    events: 0,
+    instructions: 0,
+    longestMs: 0,
+    longestIn: "",
+    compactions: 0,
+    uncaught: 0,
+  };
   resetReason: ResetReason = "power";
   private life: Life | null = null;
   private powered = false;
@@ -211,7 +224,7 @@ export class Chip {
       for (const name of [".boot0", ".boot1", ".boot2", ".boot3"]) this.runFile(life, name);
       const resetCode = this.storage.find(".bootrst") ? ".bootrst" : ".bootcde";
       if (!isReset || resetCode === ".bootrst") this.runFile(life, resetCode);
-    }, "boot");
+    }, BOOT);
   }
 
   private createLife(): Life {
@@ -220,7 +233,7 @@ export class Chip {
       uncaught: (error, label) => this.uncaught(error, label),
       ended: (error) => this.ended(life, error),
       limit: () => (life.watchdogSeconds || HANG_SECONDS) * 1000 * perMs,
-      finished: (instructions, milliseconds) => this.finished(life, instructions, milliseconds),
+      finished: (instructions, milliseconds, label) => this.finished(life, instructions, milliseconds, label),
     });
     const halt = (cause: Halt["why"]): never => {
       interpreter.cost[LIMIT] = -1;
@@ -352,10 +365,14 @@ export class Chip {
     this.life?.interpreter.block(milliseconds);
   }
 
-  private finished(life: Life, instructions: number, milliseconds: number): void {
+  private finished(life: Life, instructions: number, milliseconds: number, label: string): void {
     this.stats.events++;
     this.stats.instructions += instructions;
-    if (milliseconds > this.stats.longestMs) this.stats.longestMs = milliseconds;
+    this.options.onEvent?.(milliseconds, label);
+    if (milliseconds > this.stats.longestMs && label !== BOOT) {
+      this.stats.longestMs = milliseconds;
+      this.stats.longestIn = label;
+    }
     if (life.reload === null || this.life !== life) return;
     const isReset = life.reload === "reset";
     this.stop();

@@ -89,6 +89,7 @@ export const UNIT_COST: { readonly [name: string]: number } = {
   repeat: 75,
   padStart: 75,
   padEnd: 75,
+  /** From where the search begins to where it ends. */
   indexOf: 451,
   lastIndexOf: 470,
   includes: 470,
@@ -130,9 +131,12 @@ export const UNIT_COST: { readonly [name: string]: number } = {
   "Object.keys": 5930,
   "JSON.stringify": 219,
   /** For each comma and colon. */
-  "JSON.stringify part": 2440,
+  "JSON.stringify part": 2100,
+  /** For each object and list. */
+  "JSON.stringify object": 5000,
   "JSON.parse": 153,
   "JSON.parse part": 1210,
+  "JSON.parse object": 2000,
   "CRC32 text": 191,
   "CRC32 array": 280,
   hash: 82.9,

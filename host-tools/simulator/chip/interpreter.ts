@@ -23,8 +23,8 @@ export interface InterpreterHooks {
   ended(error: unknown): void;
   /** Instructions the next event may spend before it counts as hung. */
   limit(): number;
-  /** An event was finished: instructions executed, and ms it held the interpreter (with waits for hardware). */
-  finished(instructions: number, milliseconds: number): void;
+  /** An event was finished: instructions executed, ms it held the interpreter (with waits for hardware), and its nature. */
+  finished(instructions: number, milliseconds: number, label: string): void;
 }
 
 interface Waiting {
@@ -45,6 +45,8 @@ export class Interpreter {
   private started = 0;
   /** What of the running event's cost is waiting for hardware, as instructions. */
   private waited = 0;
+  /** What the running event did, for whoever looks for slow ones. */
+  private notes = "";
 
   constructor(
     private readonly clock: Clock,
@@ -109,6 +111,11 @@ export class Interpreter {
     this.cost[LIMIT]! += extra;
   }
 
+  /** Adds to the running event's label. */
+  note(what: string): void {
+    if (this.running) this.notes += `, ${what}`;
+  }
+
   /** Stops everything: no event, timer or schedule of this life happens any more. */
   end(): void {
     this.dead = true;
@@ -139,6 +146,7 @@ export class Interpreter {
     this.started = started;
     cost[SPENT] = 0;
     this.waited = 0;
+    this.notes = "";
     cost[LIMIT] = this.hooks.limit();
     try {
       event.run();
@@ -149,6 +157,6 @@ export class Interpreter {
     }
     this.running = false;
     this.busyUntil = this.started + cost[SPENT]! / this.perMs;
-    this.hooks.finished(cost[SPENT]! - this.waited, cost[SPENT]! / this.perMs);
+    this.hooks.finished(cost[SPENT]! - this.waited, cost[SPENT]! / this.perMs, event.label + this.notes);
   }
 }

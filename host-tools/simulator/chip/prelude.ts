@@ -29,6 +29,9 @@ export interface RealmHelpers {
   unhandled(report: (reason: unknown) => void): void;
 }
 
+/** Characters from which on a text is taken to be a view on flash: no text in RAM is so long. */
+export const VIEW_LENGTH = 16384;
+
 const PROMISE = `
   function EPromise(executor) {
     if (typeof executor !== "function") throw new TypeError("Executor function required in Promise constructor");
@@ -128,14 +131,25 @@ const CHARGES = `
     if (!original || !each) return;
     Object.defineProperty(object, name, { configurable: true, writable: true, value: function () {
       var result = original.apply(this, arguments);
-      if (result !== null && result !== undefined) C[0] += each * (result.length || 0);
+      // Only a view on flash is so long, and a piece of a view is a view, not a copy.
+      if (result !== null && result !== undefined && !(this.length > ${VIEW_LENGTH})) C[0] += each * (result.length || 0);
       return result;
     } });
+  }
+  function searched(text, from, found) {
+    var begin = Math.min(Math.max(from | 0, 0), text.length);
+    return (found < 0 ? text.length : found) - begin;
   }
   function own(self) { return self.length || 0; }
   function first(self, list) { return list.length && list[0] ? list[0].length || 0 : 0; }
   function charges() {
-    var s = ["indexOf", "lastIndexOf", "includes", "split", "match", "replace", "toLowerCase", "toUpperCase", "trim"];
+    var find = String.prototype.indexOf;
+    Object.defineProperty(String.prototype, "indexOf", { configurable: true, writable: true, value: function (what, from) {
+      var found = find.call(this, what, from);
+      C[0] += B.indexOf * searched(this, from, found);
+      return found;
+    } });
+    var s = ["lastIndexOf", "includes", "split", "match", "replace", "toLowerCase", "toUpperCase", "trim"];
     s.forEach(function (n) { wrap(String.prototype, n, own); });
     ["substr", "substring", "slice", "concat", "repeat", "padStart", "padEnd"].forEach(function (n) {
       wrapResult(String.prototype, n);
@@ -179,18 +193,24 @@ const CHARGES = `
     var stringify = JSON.stringify, parse = JSON.parse;
     JSON.stringify = function () {
       var text = stringify.apply(JSON, arguments);
-      if (text !== undefined) C[0] += B["JSON.stringify"] * text.length + B["JSON.stringify part"] * parts(text);
+      if (text !== undefined) C[0] += B["JSON.stringify"] * text.length + B["JSON.stringify part"] * parts(text) +
+        B["JSON.stringify object"] * objects(text);
       return text;
     };
     JSON.parse = function (text) {
       text = String(text);
-      C[0] += B["JSON.parse"] * text.length + B["JSON.parse part"] * parts(text);
+      C[0] += B["JSON.parse"] * text.length + B["JSON.parse part"] * parts(text) + B["JSON.parse object"] * objects(text);
       try { return parse(text); }
       catch (error) { return parsePrefix(text, error); }
     };
     function parts(text) {
       var n = 0;
       for (var i = 0; i < text.length; i++) { var c = text.charCodeAt(i); if (c === 44 || c === 58) n++; }
+      return n;
+    }
+    function objects(text) {
+      var n = 0;
+      for (var i = 0; i < text.length; i++) { var c = text.charCodeAt(i); if (c === 123 || c === 91) n++; }
       return n;
     }
     function parsePrefix(text, error) {

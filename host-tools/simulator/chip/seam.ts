@@ -35,6 +35,8 @@ export interface NetPort {
   waiting(): number;
   /** Blocks the interpreter for `milliseconds` beyond its instructions; only during an event. */
   block(milliseconds: number): void;
+  /** Says what the running event is doing, for whoever looks for slow ones. */
+  note(what: string): void;
   /** Charges `instructions` to the running event. */
   charge(instructions: number): void;
   /** Copies plain data (arrays, objects, primitives) into the chip's own realm. */

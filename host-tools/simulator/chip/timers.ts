@@ -72,6 +72,7 @@ export class Timers {
     const timer = this.timers.get(id);
     if (!timer) return;
     this.interpreter.charge(DISPATCH);
+    this.interpreter.note(timer.interval === null ? "once" : `each ${timer.interval} ms`);
     if (timer.interval === null) this.timers.delete(id);
     try {
       timer.call();

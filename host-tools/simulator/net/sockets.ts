@@ -267,6 +267,7 @@ export class SocketLayer {
     const bytes = handle!.receive(this.chunk);
     if (bytes === null) return ERROR_CLOSED;
     if (bytes) {
+      this.port.note(`data ${bytes.length} B`);
       this.port.charge(COST.piece + COST.pieceByte * bytes.length);
       c.receiveData += bytes;
       this.#push(c, false);

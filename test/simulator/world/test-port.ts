@@ -62,6 +62,7 @@ export function startChip(world: World, node: WorldNode): TestChip {
     waiting: () => queue.length,
     block: (ms) => void (at += ms),
     charge: () => {},
+    note: () => {},
     local: (value) => value,
     error: (message) => new Error(message),
   };
