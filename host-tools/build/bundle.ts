@@ -5,6 +5,7 @@ import { loadBoard, pinNumbers } from "./board";
 import { inlineConstants } from "./constants";
 import { BuildError, type Finding } from "./findings";
 import { hoist } from "./hoist";
+import { internalNames } from "./internal-names";
 import { ENGINE_OUTPUT, link } from "./link";
 import { coldLeft, engineNames, overlay } from "./overlay";
 import { existing } from "./resolve";
@@ -71,11 +72,14 @@ export async function bundle(options: BundleOptions): Promise<Bundle> {
     BOARD_PINS: JSON.stringify(pinNumbers(loadBoard(options.board))),
     ...options.defines,
   });
+  const minify = options.minify ?? true;
+  const internal = internalNames(root, linked.modules);
   const flat = inlineSingleUse(dropUnusedMethods(linked.code));
   // A keyword on the engine. The minifier gives nothing the name of a global that is used.
   const minified = await esbuild.transform(`${flat.text}of;`, {
     ...ENGINE_OUTPUT,
-    minify: options.minify ?? true,
+    minify,
+    ...(minify && internal.length > 0 ? { mangleProps: new RegExp(`^(?:${internal.join("|")})$`) } : {}),
     sourcemap: "external",
     sourcesContent: false,
   });

@@ -31,6 +31,8 @@ export interface Linked {
   code: string;
   /** Source map of `code`, JSON. */
   map: string;
+  /** What it is made of, relative to the root. */
+  modules: string[];
 }
 
 /**
@@ -51,6 +53,7 @@ export async function link(root: string, imports: readonly string[], define: Rec
       },
       absWorkingDir: root,
       bundle: true,
+      metafile: true,
       write: false,
       // CommonJS output leaves `require` of the engine's own modules as it is written.
       format: "cjs",
@@ -73,5 +76,5 @@ export async function link(root: string, imports: readonly string[], define: Rec
     });
   if (findings.length > 0) throw new BuildError(findings);
   const output = (ending: string): string => result.outputFiles.find(({ path: file }) => file.endsWith(ending))?.text ?? "";
-  return { code: output(".js"), map: output(".map") };
+  return { code: output(".js"), map: output(".map"), modules: Object.keys(result.metafile.inputs) };
 }

@@ -1,0 +1,169 @@
+/**
+ * Members whose names nobody outside a bundle ever sees, and which the minifier may therefore shorten. A name of more than
+ * four characters costs Espruino a second variable for each object that has it.
+ *
+ * They come from the types listed here, which hold state and functions of the running node and nothing that is sent,
+ * stored, provisioned or shown. A name is kept all the same when there is any doubt whether it is only theirs: when
+ * another type of the firmware has a member of that name (packages, manifests, settings, telemetry are such types), when
+ * an object that is sent has a field of that name, when it stands in a text, when the engine uses it, or when code outside
+ * the firmware (an application) names anything so.
+ */
+import { existsSync, readFileSync } from "node:fs";
+import * as path from "node:path";
+import * as ts from "typescript";
+import { BuildError } from "./findings";
+import { engineNames } from "./overlay";
+
+/** By file in firmware/. */
+const INTERNAL: Readonly<Record<string, readonly string[]>> = {
+  "engine/engine.ts": ["Socket", "SocketHandler", "DatagramSocket", "Wifi", "Region", "Engine"],
+  "engine/espruino.ts": ["OwnedSocket", "EspruinoSocket", "EspruinoRegion"],
+  "mesh/airwave.ts": ["Waiting", "AirwaveStats"],
+  "mesh/clock.ts": ["ClockHost", "Clock"],
+  "mesh/delivery.ts": ["Parcel", "Delivery"],
+  "mesh/events.ts": ["Events"],
+  "mesh/join.ts": ["JoinHost", "Join"],
+  "mesh/link.ts": ["LinkOwner", "Link"],
+  "mesh/router.ts": ["Router"],
+  "mesh/tree.ts": ["Nodes"],
+  "ota/control-auth.ts": ["ControlMesh", "ControlOptions", "ControlStats", "ControlAuth"],
+  "ota/delta.ts": ["DeltaPorts", "DeltaDecoder"],
+  "ota/huffman.ts": ["Huffman"],
+  "ota/inflate.ts": ["InflateIo", "Inflate"],
+  "ota/install.ts": ["Installer"],
+  "ota/receiver.ts": ["Receiver"],
+  "ota/repair.ts": ["RepairPlan", "RepairPorts", "RepairReceiver", "Row"],
+  "ota/server.ts": ["Hop", "ServerStats", "Server"],
+  "ota/session.ts": ["Session"],
+  "ota/signature.ts": ["Hashing", "Verifier"],
+  "ota/slots.ts": ["Installed", "Staged"],
+  "ota/transfer.ts": ["Transfer"],
+  "ota/trust.ts": ["Trust"],
+  "ota/update-node.ts": ["Identity", "ReceiverStats", "UpdateNode"],
+  "node.ts": ["NodeParts", "EspalierNode"],
+  "status/reporter.ts": ["ReporterParts", "Reporter"],
+  "status/sampler.ts": ["SamplerParts"],
+  "status/stream.ts": ["Stream"],
+  "wire/bitmap.ts": ["Bitmap"],
+};
+
+/** Calls whose arguments leave the node. */
+const SENDING: ReadonlySet<string> = new Set(["sendPackage", "packageText", "seal", "stringify"]);
+
+function parse(file: string): ts.SourceFile {
+  return ts.createSourceFile(file, readFileSync(file, "utf8"), ts.ScriptTarget.ES2022, true);
+}
+
+function nameText(name: ts.Node | undefined): string {
+  return name && (ts.isIdentifier(name) || ts.isStringLiteral(name)) ? name.text : "";
+}
+
+/** The files that a source imports from, types included, relative to `firmware`. */
+function importsOf(firmware: string, file: string, source: ts.SourceFile): string[] {
+  return source.statements.flatMap((statement) => {
+    if (!ts.isImportDeclaration(statement) && !ts.isExportDeclaration(statement)) return [];
+    const from = nameText(statement.moduleSpecifier);
+    if (!from.startsWith(".")) return [];
+    const target = path.posix.join(path.posix.dirname(file), `${from}.ts`);
+    return existsSync(path.join(firmware, target)) ? [target] : [];
+  });
+}
+
+/** The firmware's part of a bundle, with the sources that its types come from. */
+function sourcesOf(firmware: string, modules: readonly string[]): Map<string, ts.SourceFile> {
+  const found = new Map<string, ts.SourceFile>();
+  const pending = modules.filter((module) => module.startsWith("firmware/")).map((module) => module.slice(9));
+  for (let file = pending.pop(); file !== undefined; file = pending.pop()) {
+    if (found.has(file)) continue;
+    const source = parse(path.join(firmware, file));
+    found.set(file, source);
+    pending.push(...importsOf(firmware, file, source));
+  }
+  return found;
+}
+
+/** Fields that a package has; an object with a type and one of these is sent. */
+const PACKAGE_FIELDS: ReadonlySet<string> = new Set(["dest", "routing", "from"]);
+
+function isSent(literal: ts.ObjectLiteralExpression): boolean {
+  const keys = literal.properties.map((property) => nameText(property.name));
+  if (keys.includes("type") && keys.some((key) => PACKAGE_FIELDS.has(key))) return true;
+  for (let node: ts.Node = literal; node.parent; node = node.parent) {
+    if (!ts.isCallExpression(node.parent)) continue;
+    const callee = node.parent.expression;
+    const name = ts.isPropertyAccessExpression(callee) ? callee.name.text : nameText(callee);
+    if (node !== callee && SENDING.has(name)) return true;
+  }
+  return false;
+}
+
+interface Names {
+  internal: Set<string>;
+  kept: Set<string>;
+}
+
+/** Whether a method of a literal is kept in flash, where its name is gone. */
+function isCold(property: ts.PropertyAssignment): boolean {
+  const body = ts.isFunctionExpression(property.initializer) ? property.initializer.body.statements[0] : undefined;
+  return !!body && ts.isExpressionStatement(body) && nameText(body.expression) === "cold";
+}
+
+/** Names of the firmware's own types, and those that must stay. */
+function survey(firmware: string, modules: readonly string[]): Names {
+  const names: Names = { internal: new Set(), kept: new Set() };
+  const missing: string[] = [];
+  for (const [file, source] of sourcesOf(firmware, modules)) {
+    const left = new Set(INTERNAL[file] ?? []);
+    const visit = (node: ts.Node): void => {
+      if (ts.isLiteralTypeNode(node) || ts.isImportDeclaration(node)) return;
+      if (ts.isInterfaceDeclaration(node) || ts.isClassDeclaration(node) || ts.isTypeLiteralNode(node)) {
+        const type = ts.isTypeLiteralNode(node) ? "" : nameText(node.name);
+        const to = left.delete(type) ? names.internal : names.kept;
+        for (const member of node.members) {
+          to.add(nameText(member.name));
+          if (!ts.isConstructorDeclaration(member)) continue;
+          for (const parameter of member.parameters) {
+            if (ts.isParameterPropertyDeclaration(parameter, member)) to.add(nameText(parameter.name));
+          }
+        }
+      }
+      if (ts.isObjectLiteralExpression(node) && isSent(node)) {
+        for (const property of node.properties) names.kept.add(nameText(property.name));
+      }
+      if (ts.isPropertyAssignment(node) && isCold(node)) names.kept.add(nameText(node.name));
+      // A sentence is no list of names.
+      if ((ts.isStringLiteral(node) || ts.isTemplateLiteralToken(node)) && !node.text.includes(" ")) {
+        for (const word of node.text.match(/\w+/g) ?? []) names.kept.add(word);
+      }
+      ts.forEachChild(node, visit);
+    };
+    visit(source);
+    missing.push(...[...left].map((type) => `${file}: ${type}`));
+  }
+  if (missing.length > 0) {
+    const message = "a type whose members are listed as internal is gone; see host-tools/build/internal-names.ts";
+    throw new BuildError(missing.map((file) => ({ code: "internal-type", message, file, line: 0, column: 0 })));
+  }
+  return names;
+}
+
+/** Every identifier and every word of a text in a source. */
+function words(file: string, into: Set<string>): void {
+  for (const word of readFileSync(file, "utf8").match(/[\w$]+/g) ?? []) into.add(word);
+}
+
+/**
+ * Names that may be shortened in a bundle.
+ * @param modules what the bundle is made of, relative to the root
+ */
+export function internalNames(root: string, modules: readonly string[]): string[] {
+  const names = survey(path.join(root, "firmware"), modules);
+  const foreign = new Set<string>();
+  for (const module of modules) {
+    const file = path.resolve(root, module);
+    if (!module.startsWith("firmware/") && existsSync(file)) words(file, foreign);
+  }
+  return [...names.internal]
+    .filter((name) => name.length > 2 && !names.kept.has(name) && !foreign.has(name) && !engineNames().has(name))
+    .sort();
+}
