@@ -1,6 +1,7 @@
 /**
  * The loader, stored as `.boot0`: picks a slot, counts the starts of an image on trial, rolls back, and runs the code
- * where it lies in flash. It depends on nothing that an update can change. The build adds the last step, `eval` of the
+ * where it lies in flash. When neither slot holds an image that is whole and good, the recovery bundle runs, which is
+ * written when the node is provisioned. It depends on nothing that an update can change. The build adds the last step, `eval` of the
  * chosen code (host-tools/build/loader.ts).
  */
 import {
@@ -28,6 +29,9 @@ declare const REGIONS: { [name: string]: [number, number] };
 declare const HARDWARE: string;
 declare const WATCHDOG_SECONDS: number;
 
+/** Storage is compacted when less than this is free and more than this is left of deleted files. */
+const COMPACT_BYTES = 32768;
+
 (function () {
   const storage = require("Storage");
   const flash = require("Flash");
@@ -48,6 +52,7 @@ declare const WATCHDOG_SECONDS: number;
 
   // Records follow each other without gaps up to the area, which is written when the node is provisioned.
   let base = 0;
+  let loose = false;
   let at = STORAGE_ADDRESS;
   while (!base) {
     const head = flash.read(32, at);
@@ -56,8 +61,23 @@ declare const WATCHDOG_SECONDS: number;
       print("espalier: the node's flash area is missing; flash the board again");
       return;
     }
-    if (head[4] && E.toString(head).substr(4, 9) === AREA_FILE + MARK) base = at + 32;
+    if (!head[4]) loose = true;
+    else if (E.toString(head).substr(4, 9) === AREA_FILE + MARK) base = at + 32;
     at += 32 + ((size + 3) & -4);
+  }
+  // Its pages are erased one by one, so it must lie where it was laid out.
+  if (base & (page - 1)) {
+    print("espalier: the node's flash area was moved; flash the board again");
+    return;
+  }
+
+  // Espruino compacts Storage by itself when a file of an application does not fit, for many seconds, and a power cut in it
+  // costs everything. Here at least no watchdog runs and no code that would be moved. With a deleted file in front of
+  // the area, the area itself would move.
+  const stats = storage.getStats();
+  if (!loose && stats.freeBytes < COMPACT_BYTES && stats.trashBytes > COMPACT_BYTES) {
+    print("espalier: compacting Storage");
+    storage.compact();
   }
 
   const pages = REGIONS;
@@ -97,7 +117,9 @@ declare const WATCHDOG_SECONDS: number;
     const head = area(from, SLOT_MANIFEST);
     const bytes = u32(head, SLOT_CODE_BYTES);
     const text = u32(head, SLOT_MANIFEST_BYTES);
-    if (head.substr(0, 4) !== SLOT_MAGIC || head[SLOT_VERIFIED] !== MARK || head[SLOT_BAD] === MARK) return null;
+    if (head.substr(0, 4) !== SLOT_MAGIC || head[SLOT_VERIFIED] !== MARK) return null;
+    // Nothing may take the last resort away.
+    if (head[SLOT_BAD] === MARK && name !== "recovery") return null;
     if (text > page - SLOT_MANIFEST || bytes > (pages[name][1] - 1) * page) return null;
     const trial = head[SLOT_CONFIRMED] !== MARK;
     let tries = 0;

@@ -169,9 +169,10 @@ export function createNode(parts: NodeParts): EspalierNode {
     else if (connectedSince < 0) connectedSince = now;
     if (connectedSince >= 0 && now - connectedSince >= CONFIRM_MS) {
       trial = false;
-      parts.running.write(SLOT_CONFIRMED, MARK);
       const confirmed = readSlot(parts.running);
+      // Before the mark: a start with the mark does not come back to this.
       if (confirmed) confirmTrust(engine, parts.trust || null, key, trust, JSON.parse(confirmed.manifest));
+      parts.running.write(SLOT_CONFIRMED, MARK);
       receiver.trialOver();
       reporter.send(0);
       return;

@@ -123,7 +123,8 @@ export function confirmTrust(
 ): void {
   "cold";
   const next = m.nextKey && trust.key ? engine.fromBase64(m.nextKey) : trust.key;
-  if (m.counter === trust.counter && next === trust.key) return;
+  // Without a record the counter is that of whatever image runs, which may be another one at the next start.
+  if (next === trust.key && m.counter === (trust.sequence ? trust.counter : 0)) return;
   trust.counter = m.counter;
   trust.key = next;
   trust.sequence++;

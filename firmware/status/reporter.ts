@@ -58,12 +58,20 @@ export function createReporter(parts: ReporterParts): Reporter {
   let answering = 0;
   let bytes = 0;
 
-  function send(flags: number): void {
+  function encode(t: Telemetry): void {
     "cold";
-    const t = sample(flags);
     sequence = (sequence + 1) & 65535;
     t.sequence = sequence;
     parts.stream.forward(encodeFrame(state, t, engine.crc32), true);
+  }
+
+  function send(flags: number): void {
+    "cold";
+    const t = sample(flags);
+    // In an event of its own: both together hold the interpreter for more than a tenth of a second.
+    engine.after(1, function () {
+      encode(t);
+    });
   }
 
   /** The next frame, in step with the mesh's time: those farther from the root first. */
@@ -97,10 +105,9 @@ export function createReporter(parts: ReporterParts): Reporter {
     mesh.sendPackage(p);
   }
 
-  function answer(dest: number, q: unknown): void {
+  function answer(dest: number, q: unknown, t: Telemetry): void {
     "cold";
     answering--;
-    const t = sample(0);
     t.sequence = sequence;
     mesh.sendPackage({
       type: PACKAGE_STATUS_REPORT,
@@ -114,6 +121,8 @@ export function createReporter(parts: ReporterParts): Reporter {
 
   mesh.onPackage(PACKAGE_STATUS_QUERY, function (p: Package) {
     const now = engine.now();
+    // A computer is asked for nothing: it is no node to watch.
+    if (!parts.identity.installs) return;
     if (p.k === 1) {
       if (now - keyAt < KEY_AGAIN_MS) return;
       keyAt = now;
@@ -121,9 +130,10 @@ export function createReporter(parts: ReporterParts): Reporter {
       send(0);
     } else if (answering < 2) {
       const spread = p.w as number;
+      const t = sample(0);
       answering++;
       engine.after(1 + (spread > 0 && spread <= MOST_SPREAD_MS ? engine.random() % spread : 0), function () {
-        answer(p.from, p.q);
+        answer(p.from, p.q, t);
       });
     }
   });

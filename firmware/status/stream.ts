@@ -85,10 +85,10 @@ export function createStream(engine: Engine, mesh: Mesh, airwave: Airwave, recei
   function forward(frames: Bytes, atOnce: boolean): void {
     if (waiting.length + frames.length > MAX_BATCH) flush();
     waiting += frames;
-    if (atOnce) {
-      engine.cancel(timer);
-      flush();
-    } else if (!timer) timer = engine.after(BATCH_MS, flush);
+    if (timer && !atOnce) return;
+    engine.cancel(timer);
+    // Even at once is an event of its own, so that none holds the interpreter for long.
+    timer = engine.after(atOnce ? 1 : BATCH_MS, flush);
   }
 
   airwave.onFrame(FRAME_TELEMETRY, function (bytes, fromParent) {

@@ -49,14 +49,13 @@ const TOLD_NUMBER = 49;
 
 type Values = { [name: string]: number };
 
-/** The frame with which a node tells `t`, its first byte included; `state` remembers it. */
+/** The frame with which a node tells `t`, whose values fit their fields; its first byte included. `state` remembers it. */
 export function encodeFrame(state: Float64Array, t: Telemetry, crc32: Crc32): Bytes {
   "cold";
   // Everything in one function: each call of a cold one costs an interpreter a millisecond.
   const code = String.fromCharCode;
   const fields = telemetryFields();
   const treatments = telemetryDeltas();
-  const limits: Values = { B: 255, b: 127, H: 65535, I: 4294967295 };
   const count = (t.sequence - state[KEY_SEQUENCE]) & 65535;
   const passed = t.uptime - state[KEY_UPTIME];
   const late = passed - count * t.interval * INTERVAL_UNIT;
@@ -66,22 +65,27 @@ export function encodeFrame(state: Float64Array, t: Telemetry, crc32: Crc32): By
   let news = t.alerts > 0 || t.memoryFree < MEMORY_MATTERS;
   let whole = !state[0] || !count || count > MOST_FRAMES || passed < 0;
   for (let i = DELTA_FIRST; i < fields.length && !whole; i++) {
-    const type = fields[i][0];
-    const least = type === "b" ? -128 : 0;
     const before = state[i];
+    const value = (t as unknown as Values)[fields[i].substr(1)];
     const bit = i - DELTA_FIRST;
-    let value = (t as unknown as Values)[fields[i].substr(1)];
-    value = value < least ? least : value > limits[type] ? limits[type] : value;
     if (bit >= DELTA_FIELDS) {
       whole = value !== before;
       continue;
     }
-    const parts = treatments[bit].split(":");
-    const band = +parts[0].substr(1);
+    const treatment = treatments[bit];
+    const counter = treatment[0] === "+";
+    const was = state[TOLD + bit];
+    // Most fields are as they were.
+    if (value === before && !was && !counter) {
+      told.push(0);
+      continue;
+    }
+    const parts = treatment.substr(1).split(":");
+    const band = +parts[0];
     const unit = band || 1;
     whole = parts.length > 1 && (value === +parts[1]) !== (before === +parts[1]);
     // Counters are taken to go on as they went since the start.
-    const grown = parts[0][0] === "+" && state[KEY_UPTIME] ? Math.floor((before * passed) / state[KEY_UPTIME]) : 0;
+    const grown = counter && state[KEY_UPTIME] ? Math.floor((before * passed) / state[KEY_UPTIME]) : 0;
     const off = value - before - grown;
     const difference = Math.floor(off / unit + 0.5);
     if (difference) {
@@ -89,7 +93,7 @@ export function encodeFrame(state: Float64Array, t: Telemetry, crc32: Crc32): By
       numbers.push(difference < 0 ? -2 * difference - 1 : 2 * difference);
     }
     told.push(difference);
-    if (Math.abs(off - state[TOLD + bit] * unit) > band) news = true;
+    if (Math.abs(off - was * unit) > band) news = true;
   }
   if (!whole) {
     let frame = le32(t.node) + code(state[KEY_SEQUENCE] & 255, count);
@@ -106,13 +110,8 @@ export function encodeFrame(state: Float64Array, t: Telemetry, crc32: Crc32): By
       return code(frame.length) + frame;
     }
   }
-  for (let i = 0; i < DELTA_STATE; i++) {
-    const type = i < fields.length ? fields[i][0] : "";
-    const value = type ? (t as unknown as Values)[fields[i].substr(1)] : 0;
-    const least = type === "b" ? -128 : 0;
-    state[i] = value < least ? least : value > limits[type] ? limits[type] : value;
-  }
-  return code(TELEMETRY_BYTES) + encodeTelemetry(t, crc32);
+  for (let i = TOLD; i < DELTA_STATE; i++) state[i] = 0;
+  return code(TELEMETRY_BYTES) + encodeTelemetry(t, crc32, state);
 }
 
 /** All LEB128 numbers (7 bits a byte, lowest first) from `at` on; null when the last one has no end, or one is too long. */

@@ -73,8 +73,11 @@ export function telemetryDeltas(): string[] {
 /** CRC-32 (IEEE 802.3, as E.CRC32 and zlib's crc32) of a binary string; handed in because the engine has it natively. */
 export type Crc32 = (bytes: Bytes) => number;
 
-/** Numbers that do not fit are cut to the nearest that does. */
-export function encodeTelemetry(values: Telemetry, crc32: Crc32): Bytes {
+/**
+ * Numbers that do not fit are cut to the nearest that does. `kept`, if it is given, takes the values as they are, in the
+ * order of the table.
+ */
+export function encodeTelemetry(values: Telemetry, crc32: Crc32, kept?: Float64Array): Bytes {
   "cold";
   const buffer = new ArrayBuffer(TELEMETRY_BYTES);
   const view = new DataView(buffer);
@@ -85,6 +88,7 @@ export function encodeTelemetry(values: Telemetry, crc32: Crc32): Bytes {
     const field = fields[i];
     const type = field[0];
     const value = (values as unknown as { [name: string]: number })[field.substr(1)];
+    if (kept) kept[i] = value;
     if (type === "B") bytes[at++] = value < 0 ? 0 : value > 255 ? 255 : value;
     else if (type === "H") {
       view.setUint16(at, value < 0 ? 0 : value > 65535 ? 65535 : value, true);

@@ -1,6 +1,7 @@
 /** `npm run bench`: every figure that the documentation states, measured anew. Names as arguments pick parts. */
 import { spawnSync } from "node:child_process";
 import * as path from "node:path";
+import { benchStatus } from "./status";
 import { benchUpdates } from "./updates";
 import { measureFlashLine } from "./flash-line";
 
@@ -15,6 +16,7 @@ function program(file: string, ...args: string[]): void {
 const PARTS: Record<string, { title: string; run: () => void | Promise<void> }> = {
   inflate: { title: "Inflate", run: () => program("inflate.ts") },
   updates: { title: "Simulated updates of twenty nodes", run: () => benchUpdates(print) },
+  status: { title: "Status: bytes an hour", run: () => benchStatus(print) },
   repair: { title: "Coded repair of one hop", run: () => program("repair.ts") },
   flash: {
     title: "Flashing 1.5 MB and Storage over a virtual line of 921600 baud",

@@ -25,6 +25,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => (require("./demo") as typeof import("./demo")).demo,
   },
   {
+    name: "status",
+    summary: "how the nodes of a mesh are doing",
+    load: () => (require("./status") as typeof import("./status")).status,
+  },
+  {
     name: "dashboard",
     summary: "a page that shows the mesh live: map, history, alerts, updates",
     load: () => (require("./dashboard") as typeof import("./dashboard")).dashboard,

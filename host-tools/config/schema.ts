@@ -71,7 +71,14 @@ const node = z
       .strictObject({ ssid: z.string().min(1).max(32), password: z.union([password, environment]) })
       .optional()
       .describe("A router to join instead of a parent in the mesh"),
-    telemetrySeconds: z.int().min(10).max(1200).multipleOf(5).optional(),
+    telemetrySeconds: z
+      .int()
+      .min(10)
+      .max(1200)
+      .multipleOf(5)
+      .optional()
+      .describe("Seconds between telemetry frames; 60 unless given"),
+    statusSeconds: z.int().min(10).max(3600).optional().describe("Seconds between painlessMesh status packages (604)"),
   })
   .refine((one) => one.mac !== undefined || one.port !== undefined, "needs a mac or a port to be recognised by");
 

@@ -37,5 +37,6 @@ export function settingsFor(
     ...(publicKey === null ? {} : { publicKey: publicKey.toString("base64") }),
     ...(meshKey === null ? {} : { meshKey }),
     ...(node.telemetrySeconds === undefined ? {} : { telemetrySeconds: node.telemetrySeconds }),
+    ...(node.statusSeconds === undefined ? {} : { statusSeconds: node.statusSeconds }),
   };
 }

@@ -31,11 +31,18 @@ export interface StorageBuilderOptions {
   env?: NodeJS.ProcessEnv;
 }
 
-interface Parts {
+interface Built {
   code: string;
-  loader: string;
   image: Image;
 }
+
+interface Parts extends Built {
+  loader: string;
+  recovery: Built;
+}
+
+/** Role of the bundle that runs when both slots are bad: mesh and updates alone. */
+export const RECOVERY_ROLE = "recovery";
 
 /** One bundle is built once, however many nodes it is for. */
 export function createStorageBuilder(options: StorageBuilderOptions): StorageBuilder {
@@ -56,18 +63,29 @@ export function createStorageBuilder(options: StorageBuilderOptions): StorageBui
     }
   }
 
+  const recoveries = new Map<string, Promise<Built>>();
+
+  async function build(app: string | null, role: string, board: Board): Promise<Built> {
+    const { version } = site;
+    const { code } = await bundle({ app, role, board: board.name, version });
+    const { hardware } = board;
+    return {
+      code,
+      image: makeImage({ code, product: site.mesh.name, hardware, role, version, encoding: "deflate" }),
+    };
+  }
+
   async function compile(node: SiteNode, board: Board): Promise<Parts> {
     const app = node.app === undefined ? null : path.relative(options.root, path.resolve(options.folder, node.app));
-    const { code } = await bundle({ app, role: node.role, board: board.name, version: site.version });
-    const image = makeImage({
-      code,
-      product: site.mesh.name,
-      hardware: board.hardware,
-      role: node.role,
-      version: site.version,
-      encoding: "deflate",
-    });
-    return { code, loader: await buildLoader(board), image };
+    const made = await build(app, node.role, board);
+    let recovery = recoveries.get(board.name);
+    if (!recovery) recoveries.set(board.name, (recovery = build(null, RECOVERY_ROLE, board)));
+    const { code } = await recovery;
+    if (code.length > board.recovery.bytes) {
+      const message = `the recovery bundle has ${code.length} bytes, ${board.recovery.bytes} are allowed`;
+      throw new BuildError([{ code: "budget", message, file: "firmware/main.ts", line: 0, column: 0 }]);
+    }
+    return { ...made, loader: await buildLoader(board), recovery: await recovery };
   }
 
   return {
@@ -75,9 +93,9 @@ export function createStorageBuilder(options: StorageBuilderOptions): StorageBui
       const key = JSON.stringify([node.app, node.role, board.name]);
       let parts = built.get(key);
       if (!parts) built.set(key, (parts = make(node, board)));
-      const { code, loader, image } = await parts;
+      const { code, loader, image, recovery } = await parts;
       const settings = settingsFor(site, node, options.env, options.folder);
-      return { image: provision({ board, loader, settings, code, image }), bundle: image };
+      return { image: provision({ board, loader, settings, code, image, recovery }), bundle: image };
     },
   };
 }

@@ -14,6 +14,8 @@ export interface ProvisionOptions {
   /** The first bundle and the image made of it. */
   code: string;
   image: Image;
+  /** What runs when both slots are bad, and its image; without it such a node waits for its cable. */
+  recovery?: { code: string; image: Image };
 }
 
 /** Bytes of the whole Storage area, 0xFF where nothing is. */
@@ -21,12 +23,16 @@ export function provision(options: ProvisionOptions): Buffer {
   const { board } = options;
   const pages = Object.values(board.regions).reduce((most, [first, count]) => Math.max(most, first + count), 0);
   const area = memoryRegion(pages);
-  const [first, count] = board.regions.slot0!;
-  const slot = memoryRegion(count);
-  fillSlot(slot, options.image, options.code, 1);
-  // A new node's first image has nothing to go back to.
-  slot.write(SLOT_CONFIRMED, MARK);
-  slot.data.copy(area.data, first * 4096);
+  const fill = (name: string, code: string, image: Image, sequence: number): void => {
+    const [first, count] = board.regions[name]!;
+    const slot = memoryRegion(count);
+    fillSlot(slot, image, code, sequence);
+    // A new node's first image has nothing to go back to.
+    slot.write(SLOT_CONFIRMED, MARK);
+    slot.data.copy(area.data, first * 4096);
+  };
+  fill("slot0", options.code, options.image, 1);
+  if (options.recovery) fill("recovery", options.recovery.code, options.recovery.image, 0);
   return layOutStorage({
     areaBytes: board.storage.bytes,
     pageBytes: board.storage.page,

@@ -1,11 +1,22 @@
 /** State of a fleet on a computer: telemetry, the mesh's tree, and alerts, as plain views and events. */
 import { type Alert, createAlerts } from "../../firmware/status/alerts";
-import { createFleet, type FleetNews, type FleetNode } from "../../firmware/status/fleet";
+import { createFleet, FLAG_FOREIGN, type FleetNews, type FleetNode } from "../../firmware/status/fleet";
 import { type AlertRule, NODE_LOST } from "../../firmware/status/rules";
+import { createStatusService } from "../../firmware/status/service";
+import { OLD_ENHANCED_STATUS, telemetryOfStatus } from "../../firmware/status/status-package";
+import { ENHANCED_STATUS, type Package, STATUS } from "../../firmware/wire/packages";
 import type { Telemetry } from "../../firmware/wire/telemetry";
 import { alertRules } from "../config/alert-rules";
 import { alertMessage } from "./alert-words";
-import type { AlertView, Collector, CollectorEvents, MeshEvent, NodeView, Severity, TopologyView } from "./fleet-view";
+import type {
+  AlertView,
+  CollectorEvents,
+  MeshEvent,
+  NodeView,
+  Severity,
+  StatusCollector,
+  TopologyView,
+} from "./fleet-view";
 import type { MeshSession } from "./mesh-session";
 
 export interface CollectorOptions {
@@ -19,6 +30,8 @@ export interface CollectorOptions {
   limit?: number;
   /** Resolved alerts kept; 200 unless given. */
   history?: number;
+  /** Seconds between questions to all nodes, which also compare clocks; 600 unless given, 0 for never. */
+  poll?: number;
 }
 
 const SEVERITIES: Severity[] = ["info", "warning", "critical"];
@@ -39,8 +52,7 @@ interface TreeNode {
 
 type Listeners = { [K in keyof CollectorEvents]: Set<CollectorEvents[K]> };
 
-/** @throws EspalierError BAD_ALERT_RULES never: rules are checked before */
-export function createCollector(session: MeshSession, options: CollectorOptions = {}): Collector {
+export function createCollector(session: MeshSession, options: CollectorOptions = {}): StatusCollector {
   const { mesh, engine } = session.node;
   const rules = options.rules ? [...options.rules] : alertRules();
   const historyLimit = options.history ?? 200;
@@ -218,11 +230,40 @@ export function createCollector(session: MeshSession, options: CollectorOptions 
     topologyChanged();
   }
 
+  /** C++ nodes broadcast status packages instead of telemetry. */
+  function takeStatus(p: Package): void {
+    if (closed) return;
+    const node = fleet.find(p.from);
+    const previous = node ? fleet.values(node) : null;
+    if (previous && !(previous.flags & FLAG_FOREIGN)) return;
+    const telemetry = telemetryOfStatus(p, previous);
+    if (telemetry) take({ ...telemetry, parent: node?.parent ?? 0 });
+  }
+
+  const service = createStatusService({
+    engine,
+    mesh,
+    reported(frame, offset) {
+      if (closed) return;
+      take(frame);
+      if (Number.isFinite(offset)) fleet.setClock(frame.node, offset);
+    },
+  });
+
+  function query(ids: number[] | null): Promise<{ answered: number[]; missing: number[] }> {
+    return new Promise((resolve) => {
+      if (!service.query(ids, resolve)) resolve({ answered: [], missing: ids ?? mesh.getNodeList(false) });
+    });
+  }
+
   const endTelemetry = session.onTelemetry(take);
+  for (const type of [ENHANCED_STATUS, STATUS, OLD_ENHANCED_STATUS]) mesh.onPackage(type, takeStatus);
   mesh.onNodeDelayReceived((id) => {
     if (!closed) fleet.alive(id, session.now());
   });
   const timer = engine.every(SWEEP_MS, sweep);
+  const poll = options.poll ?? 600;
+  const pollTimer = poll ? engine.every(poll * 1000, () => void query(null)) : 0;
 
   return {
     nodes: () => fleet.nodes.map(viewOf),
@@ -240,6 +281,7 @@ export function createCollector(session: MeshSession, options: CollectorOptions 
       const at = key.indexOf(":");
       return alerts.acknowledge(key.slice(0, at), Number(key.slice(at + 1)));
     },
+    query,
     on(name, listener) {
       listeners[name].add(listener);
       return () => void listeners[name].delete(listener);
@@ -248,6 +290,7 @@ export function createCollector(session: MeshSession, options: CollectorOptions 
       if (closed) return;
       closed = true;
       engine.cancel(timer);
+      engine.cancel(pollTimer);
       endTelemetry();
       for (const set of Object.values(listeners)) set.clear();
     },

@@ -79,6 +79,12 @@ export interface Collector {
 }
 
 /** "aborting": nodes are being told to drop the image, and keep what they run. The last three are ends. */
+/** A collector that also asks nodes (StatusQuery), besides waiting for what they say. */
+export interface StatusCollector extends Collector {
+  /** Asks these nodes, or (null) all there are; resolves with who answered and who did not, after 12 s at the latest. */
+  query(ids: number[] | null): Promise<{ answered: number[]; missing: number[] }>;
+}
+
 export type RolloutState =
   "preview" | "running" | "paused" | "waiting-approval" | "aborting" | "rolling-back" | "done" | "aborted" | "failed";
 

@@ -5,7 +5,9 @@
 import { crc32 } from "node:zlib";
 import type { Engine } from "../../firmware/engine/engine";
 import type { EspalierNode } from "../../firmware/node";
-import type { Telemetry } from "../../firmware/wire/telemetry";
+import { PACKAGE_STATUS_REPORT } from "../../firmware/status/reporter";
+import { PACKAGE_STATUS_QUERY } from "../../firmware/status/telemetry-receiver";
+import { encodeTelemetry, type Telemetry } from "../../firmware/wire/telemetry";
 import type { MeshSession } from "../gateway/mesh-session";
 import { EventQueue } from "./events";
 import { Random } from "./random";
@@ -28,6 +30,10 @@ export interface StatusNode {
   /** Speaks and answers. */
   on: boolean;
   parent: StatusNode | null;
+  /** Answers questions about its status. */
+  answers: boolean;
+  /** Microseconds that its clock is ahead. */
+  clock: number;
 }
 
 /** Unix time at which the virtual day begins: 2030-01-01. */
@@ -42,6 +48,8 @@ export class StatusWorld {
   loss: number;
   /** Sees each frame before it may be lost. */
   onFrame: ((frame: Telemetry, node: StatusNode) => void) | null = null;
+  /** Sent by the collector so far. */
+  packages = 0;
   readonly interval: number;
   readonly #random: Random;
   readonly #listeners = new Set<(frame: Telemetry) => void>();
@@ -71,7 +79,14 @@ export class StatusWorld {
         interval: this.interval,
         battery: children === 0 && number % 2 === 1,
       };
-      const node: StatusNode = { id: id(number), trace: new Trace(shape, own, 0), on: true, parent };
+      const node: StatusNode = {
+        id: id(number),
+        trace: new Trace(shape, own, 0),
+        on: true,
+        parent,
+        answers: true,
+        clock: 0,
+      };
       this.nodes.push(node);
       const jitter = own.stream("jitter");
       const speak = (): void => {
@@ -112,6 +127,20 @@ export class StatusWorld {
   #reachable(node: StatusNode): boolean {
     for (let at: StatusNode | null = node; at; at = at.parent) if (!at.on) return false;
     return true;
+  }
+
+  /** Lets one node, or (0) all that can be reached, answer a status query. */
+  #ask(id: number, q: number | undefined, spread: number): void {
+    for (const node of this.nodes) {
+      if ((id && node.id !== id) || !this.#reachable(node) || !node.answers) continue;
+      this.events.after(PROBE_MS + this.#random.between(0, spread), () => {
+        if (!this.#reachable(node)) return;
+        const frame = encodeTelemetry(node.trace.at(this.events.now() / 1000), (b) => crc32(Buffer.from(b, "latin1")));
+        const t = (this.events.now() * 1000 + node.clock + 4294967296) % 4294967296;
+        const d = Buffer.from(frame, "latin1").toString("base64");
+        this.receive({ type: PACKAGE_STATUS_REPORT, from: node.id, dest: 1, q, d, t: Math.floor(t) });
+      });
+    }
   }
 
   #tree(node: StatusNode): object {
@@ -176,7 +205,12 @@ export class StatusWorld {
       onChangedConnections: () => undefined,
       onPackage: (type: number, run: (p: unknown, neighbour: number) => void) =>
         void this.#packages.set(type, [...(this.#packages.get(type) ?? []), run]),
-      sendPackage: () => true,
+      getNodeTime: () => (events.now() * 1000) % 4294967296,
+      sendPackage: (p: { type: number; dest?: number; q?: number; w?: number; k?: number }) => {
+        this.packages++;
+        if (p.type === PACKAGE_STATUS_QUERY && p.k !== 1) this.#ask(p.dest ?? 0, p.q, p.w ?? 0);
+        return true;
+      },
     };
     return {
       via: "virtual",

@@ -73,7 +73,7 @@ test.each<[string[], (board: Json) => void]>([
   [["regions"], (board) => (board.regions.trust[1] = 200)],
   [["regions.trust"], (board) => (board.regions.trust[1] = 1)],
   [["regions.trust"], (board) => delete board.regions.trust],
-  [["regions.recovery"], (board) => (board.recovery.bytes = 60000)],
+  [["regions.recovery"], (board) => (board.recovery.bytes = 70000)],
   [["regions.slot0", "regions.slot1"], (board) => (board.bundle.bytes = 400000)],
   [["memory.restFraction"], (board) => (board.memory.restFraction = 0.9)],
 ])("a wrong board names %j", (paths, change) => {

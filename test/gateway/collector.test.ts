@@ -1,11 +1,11 @@
 /** A collector before a fleet of traces: quiet while all is well, and how soon each fault is told. */
 import { createCollector } from "../../host-tools/gateway/collector";
-import type { AlertView, Collector, MeshEvent } from "../../host-tools/gateway/fleet-view";
+import type { AlertView, MeshEvent, StatusCollector } from "../../host-tools/gateway/fleet-view";
 import { type StatusNode, StatusWorld, type StatusWorldOptions } from "../../host-tools/simulator/status-world";
 
 interface Watch {
   world: StatusWorld;
-  collector: Collector;
+  collector: StatusCollector;
   alerts: AlertView[];
   events: MeshEvent[];
 }
@@ -53,7 +53,8 @@ describe("at an interval of 30 s", () => {
   const times: string[] = [];
   beforeEach(() => {
     w = watch({ nodes: 10, interval: 30, seed: 3 });
-    w.world.run(3600);
+    // Not at the moment of a question to all.
+    w.world.run(3700);
     node = w.world.nodes[5]!;
     expect(fired(w)).toEqual([]);
   });
@@ -120,10 +121,11 @@ describe("at an interval of 30 s", () => {
   });
 
   test("a leak of 300 variables an hour", () => {
-    const began = w.world.events.now();
-    w.world.onFrame = (frame, from) => {
-      if (from === node) frame.memoryFree -= Math.round((w.world.events.now() - began) / 12000);
+    const leak = (): void => {
+      node.trace.bias.memory -= 5;
+      w.world.events.after(60_000, leak);
     };
+    leak();
     within("memory-leak", 3600);
     // A step is no leak.
     const other = w.world.nodes[6]!;
@@ -219,6 +221,148 @@ describe("at an interval of 30 s", () => {
     expect(low).toMatchObject({ flapping: true, state: "firing" });
     const said = w.alerts.filter((one) => one.rule === "low-memory" && one.state === "resolved");
     expect(said.length).toBeLessThanOrEqual(1);
+  });
+});
+
+test("a clock that is five seconds off is told at the next question to all", () => {
+  const w = watch({ nodes: 10, interval: 30, seed: 5 });
+  w.world.run(60);
+  const node = w.world.nodes[4]!;
+  node.clock = 5_000_000;
+  const seconds = detect(w, "clock-off", node, 700);
+  process.stdout.write(`  clock-off: ${seconds.toFixed(0)} s (window 620 s)\n`);
+  expect(seconds).toBeLessThanOrEqual(620);
+  expect(fired(w)).toEqual([`clock-off:${node.id}`]);
+  node.clock = 0;
+  w.world.run(700);
+  expect(w.collector.alerts()[0]).toMatchObject({ rule: "clock-off", state: "resolved" });
+  w.collector.close();
+});
+
+describe("questions", () => {
+  const ask = async (
+    w: Watch,
+    ids: number[] | null,
+  ): Promise<{ answered: number[]; missing: number[]; ms: number }> => {
+    const began = w.world.events.now();
+    let ended = Infinity;
+    const result = w.collector.query(ids);
+    void result.then(() => void (ended = w.world.events.now()));
+    for (let i = 0; i < 200 && ended === Infinity; i++) {
+      w.world.run(0.1);
+      await Promise.resolve();
+    }
+    return { ...(await result), ms: ended - began };
+  };
+
+  test("to all: one broadcast, and whoever is silent is asked once more and then named", async () => {
+    const w = watch({ nodes: 10, interval: 600, seed: 5 });
+    w.world.nodes[3]!.answers = false;
+    const all = await ask(w, null);
+    expect(all.answered).toHaveLength(9);
+    expect(all.missing).toEqual([w.world.nodes[3]!.id]);
+    expect(all.ms).toBeGreaterThan(10_000);
+    expect(all.ms).toBeLessThan(14_000);
+    expect(w.world.packages).toBe(2);
+    expect(w.collector.node(w.world.nodes[5]!.id)!.telemetry!.memoryFree).toBeGreaterThan(1000);
+    w.collector.close();
+  });
+
+  test("to one that hears the second question only, to none, and too many at once", async () => {
+    const w = watch({ nodes: 4, interval: 600, seed: 5 });
+    const [, node] = w.world.nodes;
+    node!.answers = false;
+    w.world.events.after(5000, () => void (node!.answers = true));
+    expect(await ask(w, [node!.id])).toMatchObject({ answered: [node!.id], missing: [] });
+    expect(await ask(w, [])).toMatchObject({ answered: [], missing: [] });
+    const many = [1, 2, 3, 4, 5].map(() => w.collector.query([99]));
+    expect(await many[4]).toEqual({ answered: [], missing: [99] });
+    w.world.run(20);
+    expect(await Promise.all(many)).toHaveLength(5);
+    w.collector.close();
+  });
+
+  test("reports in another's name, without a question or broken are not taken", async () => {
+    const w = watch({ nodes: 2, interval: 600, seed: 5 });
+    w.world.run(1);
+    const observed: number[] = [];
+    w.collector.on("node", ({ id }) => void observed.push(id));
+    for (const d of ["", "AAAA", 7, null, "x".repeat(500)]) w.world.receive({ type: 723, from: 5, q: 1, d });
+    expect(observed).toEqual([]);
+    w.collector.close();
+  });
+});
+
+describe("nodes of C++ painlessMesh", () => {
+  const STATUS = {
+    type: 604,
+    routing: 2,
+    message_type: 604,
+    status: 1,
+    uptime: 86400,
+    mem: 45,
+    wifi: 70,
+    fw: "v2.1.0",
+    fwMD5: "d41d8cd98f00b204e9800998ecf8427e",
+    nodes: 12,
+    conns: 2,
+    msgRx: 5000,
+    msgTx: 4000,
+    msgDrop: 3,
+    latency: 42,
+    loss: 1,
+    throughput: 300,
+    alerts: 0,
+    lastErr: "",
+  };
+
+  test("are read from status packages 604, 203 and 202, and get alerts like others", () => {
+    const w = watch({ nodes: 3, interval: 30, seed: 5 });
+    const from = 123456789;
+    w.world.receive({ ...STATUS, from });
+    expect(w.collector.node(from)).toMatchObject({
+      version: "2.1.0",
+      presence: "online",
+      telemetry: { uptime: 86400, rssi: -65, latency: 42, loss: 10, received: 5000, sent: 4000, dropped: 3, nodes: 12 },
+    });
+    // 45 KB of C++ heap, in variables of 14 bytes.
+    expect(w.collector.node(from)!.telemetry!.memoryFree).toBe(Math.floor((45 * 1024) / 14));
+    for (const type of [202, 203]) {
+      w.world.run(30);
+      w.world.receive({ ...STATUS, type, from, uptime: 86400 + type, mem: 8 });
+    }
+    expect(fired(w)).toEqual([`low-memory:${from}`]);
+    expect(w.collector.node(from)!.telemetry!.uptime).toBe(86603);
+    w.world.run(30);
+    w.world.receive({ ...STATUS, from, uptime: 5 });
+    expect(fired(w)).toContain(`reset:${from}`);
+    w.collector.close();
+  });
+
+  test("what is no status, or hostile, changes nothing", () => {
+    const w = watch({ nodes: 2, interval: 30, seed: 5 });
+    w.world.run(31);
+    const before = w.collector.nodes().length;
+    for (const uptime of [undefined, "1", null, {}]) w.world.receive({ ...STATUS, from: 77, uptime });
+    expect(w.collector.nodes()).toHaveLength(before);
+    w.world.receive({
+      type: 604,
+      from: 78,
+      uptime: 1e300,
+      mem: -5,
+      wifi: "x",
+      fw: 7,
+      nodes: {},
+      latency: NaN,
+      alerts: [],
+    });
+    const { telemetry } = w.collector.node(78)!;
+    for (const value of Object.values(telemetry!)) expect(Number.isFinite(value)).toBe(true);
+    // An Espalier node's telemetry says more than its status package.
+    const own = w.world.nodes[1]!.id;
+    w.world.receive({ ...STATUS, from: own });
+    expect(w.collector.node(own)!.version).toBe("1.2.0");
+    w.collector.close();
   });
 });
 

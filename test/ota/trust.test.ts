@@ -54,6 +54,16 @@ describe("what a node believes", () => {
     expect([trust.counter, read(null).counter]).toEqual([4, 0]);
   });
 
+  test("does not rest on the image that runs: its counter is kept although it was the node's own", () => {
+    const region = memoryRegion(2);
+    const trust = read(region, FIRST, 5);
+    confirmTrust(engine, region, FIRST, trust, manifest({ counter: 5 }));
+    expect(read(region, FIRST, 0).counter).toBe(5);
+    const plain = memoryRegion(2);
+    confirmTrust(engine, plain, FIRST, read(plain), manifest());
+    expect(plain.data.every((byte) => byte === 0xff)).toBe(true);
+  });
+
   test("writes nothing when nothing changes", () => {
     const region = memoryRegion(2);
     confirm(region, { counter: 5, nextKey: b64(key(2)) });

@@ -47,9 +47,10 @@ function fill(slot: Slot): MemoryRegion {
 }
 
 /** A chip with what lies in its slots; slot 0 is as provisioned unless given. */
-function chipWith(slots: { slot0?: Slot; slot1?: Slot }, code = says("first")) {
+function chipWith(slots: { slot0?: Slot; slot1?: Slot }, code = says("first"), recovery?: string) {
   const settings = { role: "node", mesh: { meshName: "m", password: "", port: 5555, channel: 1 } };
-  const flash = provision({ board: BOARD, loader, settings, code, image: imageOf(code) });
+  const last = recovery === undefined ? undefined : { code: recovery, image: imageOf(recovery) };
+  const flash = provision({ board: BOARD, loader, settings, code, image: imageOf(code), recovery: last });
   base = decodeStorage(flash).files.find((file) => file.name === "espalier")!.offset;
   if (slots.slot0) fill(slots.slot0).data.copy(flash, base + SLOT0);
   if (slots.slot1) fill(slots.slot1).data.copy(flash, base + SLOT1);
@@ -180,6 +181,116 @@ describe("a slot that is not whole", () => {
     run(60000);
     expect(heard()).toEqual(["espalier: no image to run; flash the board again"]);
     expect([chip.stats.boots, chip.stats.uncaught, chip.faults]).toEqual([1, 0, []]);
+  });
+});
+
+describe("the recovery bundle", () => {
+  const spoil = (slot: MemoryRegion): void => slot.write(PAGE + 9, "\0");
+  const bad = (slot: MemoryRegion): void => slot.write(18, "\0");
+
+  test.each<[string, (slot: MemoryRegion) => void]>([
+    ["rotten", spoil],
+    ["marked bad", bad],
+    ["erased", (slot) => void slot.data.fill(0xff)],
+  ])("runs when both slots are %s, at every start", (_what, spoiled) => {
+    const { chip, restart, heard } = chipWith(
+      {
+        slot0: { code: says("first"), sequence: 1, confirmed: true, spoil: spoiled },
+        slot1: { code: says("second"), sequence: 2, spoil: spoiled },
+      },
+      says("first"),
+      says("last"),
+    );
+    for (let i = 0; i < 4; i++) restart();
+    const lines = heard();
+    expect([lines.length, lines[0], lines.at(-1)]).toEqual([
+      5,
+      "last recovery false 1 other",
+      "last recovery false 5 other",
+    ]);
+    expect(chip.faults).toEqual([]);
+  });
+
+  test("runs when the only image fails its trial, and makes way for one that is good", () => {
+    const { chip, run, restart, heard } = chipWith(
+      {
+        slot0: { code: `throw new Error("no")`, sequence: 1 },
+        slot1: { code: says("second"), sequence: 2, spoil: bad },
+      },
+      says("first"),
+      says("last"),
+    );
+    run(120_000);
+    expect(heard().at(-1)).toMatch(/^last recovery false 4/);
+    fill({ code: says("third"), sequence: 1 }).data.copy(chip.flash.bytes, base + SLOT0);
+    restart();
+    expect(heard()).toEqual(["third slot0 true 5 other"]);
+  });
+
+  test("does not run while a slot is good, nor when it is rotten itself", () => {
+    const good = chipWith({ slot1: { code: says("second"), sequence: 2, spoil } }, says("first"), says("last"));
+    expect(good.heard()).toEqual(["first slot0 false 1 other"]);
+    const { chip, restart, heard } = chipWith(
+      { slot0: { code: says("first"), sequence: 1, confirmed: true, spoil } },
+      says("first"),
+      says("last"),
+    );
+    chip.flash.bytes[base + BOARD.regions.recovery![0] * PAGE + PAGE + 3]! ^= 1;
+    heard();
+    restart();
+    expect(heard()).toEqual(["espalier: no image to run; flash the board again"]);
+  });
+});
+
+describe("Storage", () => {
+  let written = 0;
+
+  /** An application replaces a file of 20 KB so often. */
+  function clutter(chip: Chip, times: number): void {
+    for (let i = 0; i < times; i++) chip.evaluate(`require("Storage").write("app","x".repeat(20000)+${written++})`);
+  }
+
+  /** The same until little is free. */
+  function fillUp(chip: Chip): void {
+    for (let i = 0; i < 20 && chip.storage.stats().freeBytes > 32768; i++) clutter(chip, 1);
+  }
+
+  test("is compacted by the loader alone, when little is free, and its area stays where it is", () => {
+    const { chip, restart, heard } = chipWith({});
+    heard();
+    clutter(chip, 4);
+    restart();
+    expect(chip.stats.compactions).toBe(0);
+    fillUp(chip);
+    heard();
+    restart();
+    expect(heard()).toEqual(["espalier: compacting Storage", "first slot0 false 3 other"]);
+    expect([chip.stats.compactions, chip.faults]).toEqual([1, []]);
+    expect(chip.storage.find("espalier")!.data).toBe(base);
+    expect(chip.storage.stats().trashBytes).toBe(0);
+    restart();
+    expect([chip.stats.compactions, heard()]).toEqual([1, ["first slot0 false 4 other"]]);
+  });
+
+  test("is not compacted where that would move the area", () => {
+    const { chip, restart, heard } = chipWith({});
+    chip.evaluate(`require("Storage").write("cfg",require("Storage").read("cfg")+" ")`);
+    fillUp(chip);
+    heard();
+    restart();
+    expect([heard(), chip.stats.compactions]).toEqual([["first slot0 false 2 other"], 0]);
+  });
+
+  test("whose area was moved is told from a good one, and nothing is written", () => {
+    const { chip, restart, heard } = chipWith({});
+    chip.evaluate(`require("Storage").write("cfg",require("Storage").read("cfg")+" ")`);
+    chip.storage.compact();
+    expect(chip.storage.find("espalier")!.data % PAGE).not.toBe(0);
+    heard();
+    const { operations } = chip.flash;
+    restart();
+    expect(heard()).toEqual(["espalier: the node's flash area was moved; flash the board again"]);
+    expect(chip.flash.operations).toBe(operations);
   });
 });
 

@@ -5,12 +5,7 @@ import { crc32 } from "node:zlib";
 import fc from "fast-check";
 import { createFrameReader } from "../../firmware/status/telemetry-receiver";
 import { hex, unhex } from "../../firmware/wire/bytes";
-import {
-  DELTA_FIRST,
-  type Telemetry,
-  telemetryDeltas,
-  telemetryFields,
-} from "../../firmware/wire/telemetry";
+import { DELTA_FIRST, type Telemetry, telemetryDeltas, telemetryFields } from "../../firmware/wire/telemetry";
 import { DELTA_STATE, encodeFrame, readNumbers, unzigzag } from "../../firmware/wire/telemetry-delta";
 import { Random } from "../../host-tools/simulator/random";
 import { Trace } from "../../host-tools/simulator/status-traces";
