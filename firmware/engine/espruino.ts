@@ -179,7 +179,6 @@ function createWifi(): Wifi {
       left = handler;
     },
     rssi: function () {
-      "cold";
       if (!joined) return 0;
       const status = wifi.getStatus();
       return (status && status.rssi) || 0;
@@ -229,7 +228,6 @@ export function createEspruinoEngine(boot: BootInfo): Engine {
       return (getTime() - started) * 1000;
     },
     random: function () {
-      "cold";
       return Math.floor(Math.random() * 4294967296);
     },
     after: function (milliseconds: number, run: () => void) {
@@ -288,7 +286,6 @@ export function createEspruinoEngine(boot: BootInfo): Engine {
     },
     wifi: wifi,
     listen: function (port: number, accept: (socket: Socket) => SocketHandler) {
-      "cold";
       net
         .createServer(function (raw: NetSocket) {
           own(raw, accept(new EspruinoSocket(raw)));
@@ -361,7 +358,6 @@ export function createEspruinoEngine(boot: BootInfo): Engine {
       return storage.read("cfg") || "";
     },
     log: function (text: string) {
-      "cold";
       print(text);
     },
   };

@@ -143,7 +143,7 @@ export function createAirwave(engine: Engine, mesh: Mesh) {
       return send(bytes, state.parentIp, sent);
     },
     /** Datagrams that wait, the one in flight included. */
-    waiting: function () {
+    backlog: function () {
       "cold";
       return queue.length + (flying ? 1 : 0);
     },

@@ -76,7 +76,7 @@ export function createDelivery(engine: Engine, router: Router, events: Events): 
     }
   }
 
-  events.listen("p" + DELIVER, function (p: Package) {
+  events.hear("p" + DELIVER, function (p: Package) {
     const message = p.msg;
     const messageId = p.id;
     if (typeof message !== "string" || !isUint32(messageId)) {
@@ -97,7 +97,7 @@ export function createDelivery(engine: Engine, router: Router, events: Events): 
     if (link) router.transmit(link, packageText(receipt), PRIORITY_HIGH, RESERVE);
   });
 
-  events.listen("p" + DELIVERED, function (p: Package) {
+  events.hear("p" + DELIVERED, function (p: Package) {
     for (const parcel of parcels)
       if (parcel.id === p.id && parcel.dest === p.from) {
         settle(parcel, null);

@@ -2,7 +2,7 @@
  * The mesh as an application sees it, under the names of painlessMesh: messages to one node or to all, who is there, and
  * a common clock.
  */
-import type { Engine } from "../engine/engine";
+import type { Engine, Socket } from "../engine/engine";
 import { BROADCAST, SINGLE, TIME_DELAY, TIME_REQUEST } from "../wire/packages";
 import type { Package } from "../wire/packages";
 import { createDelivery } from "./delivery";
@@ -54,15 +54,15 @@ export function createMesh(engine: Engine, config: MeshConfig, events?: MeshEven
     else router.stats.malformed++;
   }
 
-  bus.listen("p" + SINGLE, message);
-  bus.listen("p" + BROADCAST, message);
+  bus.hear("p" + SINGLE, message);
+  bus.hear("p" + BROADCAST, message);
   if (events) {
-    bus.listen("receive", events.receive);
-    bus.listen("connected", events.newConnection);
-    bus.listen("dropped", events.droppedConnection);
-    bus.listen("changed", events.changedConnections);
-    bus.listen("adjusted", events.nodeTimeAdjusted);
-    bus.listen("delay", events.nodeDelayReceived);
+    bus.hear("receive", events.receive);
+    bus.hear("connected", events.newConnection);
+    bus.hear("dropped", events.droppedConnection);
+    bus.hear("changed", events.changedConnections);
+    bus.hear("adjusted", events.nodeTimeAdjusted);
+    bus.hear("delay", events.nodeDelayReceived);
   }
 
   return {
@@ -76,7 +76,10 @@ export function createMesh(engine: Engine, config: MeshConfig, events?: MeshEven
       return router.join.phase();
     },
     /** Takes a connection that did not come through the listening port. */
-    accept: router.accept,
+    accept: function (socket: Socket) {
+      "cold";
+      return router.accept(socket);
+    },
     start: function () {
       "cold";
       if (router.running) return;
@@ -127,31 +130,31 @@ export function createMesh(engine: Engine, config: MeshConfig, events?: MeshEven
     /** Calls for each package of a type that is for this node, with the neighbour that it came through. */
     onPackage: function (type: number, run: (p: Package, neighbour: number) => void) {
       "cold";
-      bus.listen("p" + type, run);
+      bus.hear("p" + type, run);
     },
     onReceive: function (run: (from: number, message: string) => void) {
       "cold";
-      bus.listen("receive", run);
+      bus.hear("receive", run);
     },
     onNewConnection: function (run: (neighbour: number) => void) {
       "cold";
-      bus.listen("connected", run);
+      bus.hear("connected", run);
     },
     onDroppedConnection: function (run: (neighbour: number) => void) {
       "cold";
-      bus.listen("dropped", run);
+      bus.hear("dropped", run);
     },
     onChangedConnections: function (run: () => void) {
       "cold";
-      bus.listen("changed", run);
+      bus.hear("changed", run);
     },
     onNodeTimeAdjusted: function (run: (microseconds: number) => void) {
       "cold";
-      bus.listen("adjusted", run);
+      bus.hear("adjusted", run);
     },
     onNodeDelayReceived: function (run: (from: number, microseconds: number) => void) {
       "cold";
-      bus.listen("delay", run);
+      bus.hear("delay", run);
     },
     getNodeId: function () {
       "cold";

@@ -77,40 +77,51 @@ export function createReceiver(
 ): Receiver {
   const engine = parts.engine;
   const mesh = parts.mesh;
+  const airwave = parts.airwave;
   const identity = parts.identity;
+  const control = parts.control;
   const stage = parts.stage;
   const stats: ReceiverStats = { chunks: 0, repaired: 0, duplicates: 0, refused: 0, stray: 0 };
-  const node = parts as UpdateNode & { stats: ReceiverStats };
   let transfer: Transfer | null = null;
   /** The last offer heard, for nodes that only pass on. */
   let offered: Offer | null = null;
   /** An image that failed here for its own fault is not taken again before a restart. */
   let failedId = "";
-
-  node.stats = stats;
-  node.state = "idle";
-  node.error = "";
-  node.enter = function (state: UpdateState, code: string) {
-    "cold";
-    node.state = state;
-    node.error = code;
-    changed();
-    report();
-  };
-  node.fail = function (code: string) {
-    "cold";
-    const t = transfer;
-    if (t) {
-      if (readStage(stage)) stage.write(STAGE_GIVEN_UP, MARK);
-      if (code !== "aborted") failedId = t.session.id;
+  const node: UpdateNode = {
+    engine: engine,
+    mesh: mesh,
+    airwave: airwave,
+    stage: stage,
+    running: parts.running,
+    spare: parts.spare,
+    identity: identity,
+    control: control,
+    trust: parts.trust,
+    stats: stats,
+    state: "idle",
+    error: "",
+    enter: function (state: UpdateState, code: string) {
+      "cold";
+      node.state = state;
+      node.error = code;
+      changed();
+      report();
+    },
+    fail: function (code: string) {
+      "cold";
+      const t = transfer;
+      if (t) {
+        if (readStage(stage)) stage.write(STAGE_GIVEN_UP, MARK);
+        if (code !== "aborted") failedId = t.session.id;
+        node.state = "failed";
+        node.error = code;
+        t.report();
+      }
+      end();
       node.state = "failed";
       node.error = code;
-      t.report();
-    }
-    end();
-    node.state = "failed";
-    node.error = code;
-    changed();
+      changed();
+    },
   };
 
   /** To the origin of the transfer, or of the last offer. */
@@ -273,7 +284,7 @@ export function createReceiver(
     const same = t && t.session.id === pkg.id;
     if (type === PACKAGE_SOURCE && !same && !sourceWanted(node, pkg)) return;
     // An answer to this node's own query names the nonce that was asked with.
-    if (!parts.control.unseal(pkg)) return;
+    if (!control.unseal(pkg)) return;
     if (type === PACKAGE_SOURCE && same) t.offerSource(pkg.from);
     else if (type === PACKAGE_OFFER || type === PACKAGE_SOURCE) onOffer(pkg);
     else if (type === PACKAGE_ROLLBACK) onRollback(pkg);
@@ -310,7 +321,7 @@ export function createReceiver(
   function onFrame(bytes: Bytes): void {
     if (transfer && bytes.substr(2, 4) === transfer.session.tag) transfer.frame(bytes);
   }
-  for (const type of [FRAME_CHUNK, FRAME_POLL, FRAME_CODED]) parts.airwave.onFrame(type, onFrame);
+  for (const type of [FRAME_CHUNK, FRAME_POLL, FRAME_CODED]) airwave.onFrame(type, onFrame);
 
   mesh.onChangedConnections(function () {
     if (transfer) transfer.ask();

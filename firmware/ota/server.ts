@@ -70,7 +70,7 @@ export interface Server {
   /** Answers a PULL. */
   pull(pkg: Package): void;
   /** Something new is in the stage. */
-  wake(): void;
+  restock(): void;
   /** Milliseconds since a neighbour last asked or was sent something. */
   quietFor(): number;
   /** Milliseconds between frames as adapted. */
@@ -118,7 +118,7 @@ export function createServer(node: UpdateNode, s: Session): Server {
   /** Sends one of the combinations that are owed; false when there are none. */
   function sendRepair(hop: Hop, plan: RepairPlan): boolean {
     "cold";
-    if (airwave.waiting()) return plan.left() > 0;
+    if (airwave.backlog()) return plan.left() > 0;
     const list = plan.next();
     if (!list.length) return false;
     let frame: Bytes;
@@ -262,7 +262,7 @@ export function createServer(node: UpdateNode, s: Session): Server {
         d: busy ? undefined : engine.toBase64(stage.read(chunkOffset(payload, i), chunkBytes(s, payload, i))),
       });
     },
-    wake: function () {
+    restock: function () {
       "cold";
       if (!timer && hops.length) run();
     },

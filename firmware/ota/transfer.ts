@@ -290,7 +290,7 @@ export function createTransfer(node: UpdateNode, s: Session, serving: boolean): 
       s.blob = new Bitmap(s.blob.size);
       return prepareBlob();
     }
-    server.wake();
+    server.restock();
     const code = takeManifest(engine, s, stage, node.spare.size - PAGE);
     if (code) return node.fail(code);
     const staged = readStage(stage);
@@ -325,7 +325,7 @@ export function createTransfer(node: UpdateNode, s: Session, serving: boolean): 
     "cold";
     stage.write(STAGE_COMPLETE, MARK);
     coded = null;
-    server.wake();
+    server.restock();
     if (!s.forMe) return node.enter("relaying", "");
     node.enter("decoding", "");
     // In an event of its own: the last chunk's frame and the calls that brought it hold hundreds of variables.
@@ -390,7 +390,7 @@ export function createTransfer(node: UpdateNode, s: Session, serving: boolean): 
       if (payload) payloadDone();
       else blobDone();
     } else {
-      server.wake();
+      server.restock();
       if (payload && coded) coded.learned(index);
     }
     return true;
