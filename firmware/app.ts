@@ -3,6 +3,9 @@ import { type BootInfo, createEspruinoEngine } from "./engine/espruino";
 import { createNode, type EspalierNode, type Settings } from "./node";
 import type { Mesh } from "./mesh/mesh";
 import { createSerialLink } from "./mesh/serial-link";
+import { type Bridge, createBridge } from "./status/bridge";
+import { networkTime } from "./status/network-time";
+import { receiveTelemetry } from "./status/telemetry-receiver";
 import { CAN_AIRWAVE, CAN_DEFLATE, CAN_DELTA, CAN_HEATSHRINK, CAN_REPAIR } from "./wire/packages";
 
 /** Set by the build. */
@@ -11,10 +14,12 @@ declare const BOARD_PINS: { [name: string]: number };
 
 const boot = global.espalierBoot as BootInfo;
 const engine = createEspruinoEngine(boot);
+const settings = JSON.parse(engine.settings()) as Settings;
+let bridge: Bridge | null = null;
 
 export const node: EspalierNode = createNode({
   engine: engine,
-  settings: JSON.parse(engine.settings()) as Settings,
+  settings: settings,
   version: ESPALIER_VERSION,
   capabilities: CAN_AIRWAVE | CAN_DEFLATE | CAN_HEATSHRINK | CAN_DELTA | CAN_REPAIR,
   stage: engine.region("stage")!,
@@ -24,10 +29,22 @@ export const node: EspalierNode = createNode({
   trial: boot.trial,
   starts: boot.starts,
   installs: true,
-  telemetry: null,
+  telemetry:
+    ESPALIER_ROLE === "bridge"
+      ? receiveTelemetry(function (telemetry) {
+          if (bridge) bridge.observe(telemetry);
+        })
+      : null,
 });
 
 createSerialLink(engine, node.mesh, node.airwave);
+
+if (ESPALIER_ROLE === "bridge" && settings.bridge) {
+  bridge = createBridge(engine, node.mesh, settings.bridge, networkTime(engine, settings.bridge.timeServer || ""));
+  node.onReady(bridge.start);
+  // The root hands telemetry to who asks for it again and again; if this node is the root, that does nothing.
+  node.every(60000, node.stream.subscribe);
+}
 
 // Needed no more, and some forty variables of RAM.
 boot.regions = {};

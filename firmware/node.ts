@@ -9,6 +9,7 @@ import { createReceiver, type Receiver } from "./ota/receiver";
 import { readSlot } from "./ota/slots";
 import { configuredKey, confirmTrust, readTrust, type SecuritySettings } from "./ota/trust";
 import type { Identity } from "./ota/update-node";
+import type { BridgeSettings } from "./status/bridge";
 import { createReporter } from "./status/reporter";
 import { createSampler } from "./status/sampler";
 import { createStream, type Stream } from "./status/stream";
@@ -28,6 +29,8 @@ const QUERY_MS = 1800000;
 
 /** The node's configuration as provisioned, JSON in the Storage file "cfg". */
 export interface Settings extends SecuritySettings {
+  /** Of a node with the role "bridge". */
+  bridge?: BridgeSettings;
   mesh: MeshConfig;
   role: string;
   /** seconds between telemetry frames, 10..1200 in steps of five; 60 unless given */

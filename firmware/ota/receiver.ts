@@ -39,7 +39,7 @@ export interface Receiver {
   readonly stats: ReceiverStats;
   state(): UpdateState;
   /** Error code of the last failure, or "". */
-  failure(): string;
+  error(): string;
   /** 0..100 */
   percent(): number;
   /** The running image has confirmed itself: an offer that came before is taken up now. */
@@ -85,8 +85,9 @@ export function createReceiver(
   let transfer: Transfer | null = null;
   /** The last offer heard, for nodes that only pass on. */
   let offered: Offer | null = null;
-  /** An image that failed here for its own fault is not taken again before a restart. */
+  /** An image that failed here for its own fault is not taken again before a restart, and with what code. */
   let failedId = "";
+  let failedCode = "";
   const node: UpdateNode = {
     engine: engine,
     mesh: mesh,
@@ -112,7 +113,10 @@ export function createReceiver(
       const t = transfer;
       if (t) {
         if (readStage(stage)) stage.write(STAGE_GIVEN_UP, MARK);
-        if (code !== "aborted") failedId = t.session.id;
+        if (code !== "aborted") {
+          failedId = t.session.id;
+          failedCode = code;
+        }
         node.state = "failed";
         node.error = code;
         t.report();
@@ -154,7 +158,8 @@ export function createReceiver(
   function begin(s: Session, serving: boolean): void {
     "cold";
     end();
-    transfer = createTransfer(node, s, serving);
+    // Who only passes on what it could not use itself goes on saying why.
+    transfer = createTransfer(node, s, serving, s.id === failedId ? failedCode : "");
     transfer.launch();
   }
 
@@ -232,7 +237,8 @@ export function createReceiver(
       }
       offered = o;
       t.turnTo(o.from);
-      if (t.session.forMe || !identity.installs || !meant(pkg, me) || !mine(o)) return report();
+      const taken = t.session.forMe || o.id === failedId || identity.trial || !identity.installs;
+      if (taken || !meant(pkg, me) || !mine(o)) return report();
       // Passed on until now, and meant for this node from now on: what the stage holds is gone on with.
       end();
     }
@@ -332,8 +338,7 @@ export function createReceiver(
     state: function () {
       return node.state;
     },
-    failure: function () {
-      "cold";
+    error: function () {
       return node.error;
     },
     percent: function () {

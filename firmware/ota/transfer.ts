@@ -76,8 +76,11 @@ export interface Transfer {
   leave(): void;
 }
 
-/** @param serving the image lies complete in the stage and is only served */
-export function createTransfer(node: UpdateNode, s: Session, serving: boolean): Transfer {
+/**
+ * @param serving the image lies complete in the stage and is only served
+ * @param refused why this node does not want for itself what it passes on, or ""
+ */
+export function createTransfer(node: UpdateNode, s: Session, serving: boolean, refused: string): Transfer {
   "cold";
   const engine = node.engine;
   const mesh = node.mesh;
@@ -139,12 +142,12 @@ export function createTransfer(node: UpdateNode, s: Session, serving: boolean): 
       routing: 1,
       dest: s.origin,
       id: s.id,
-      s: node.state,
+      s: refused ? "failed" : node.state,
       h: set.count,
       n: set.size,
       p: percent(),
       r: repaired,
-      e: node.error,
+      e: refused || node.error,
       v: node.identity.version,
     });
   }

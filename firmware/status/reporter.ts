@@ -101,7 +101,7 @@ export function createReporter(parts: ReporterParts): Reporter {
     const total = mesh.stats.bytes;
     const rate = ((total - bytes) * 1000) / parts.statusInterval;
     bytes = total;
-    const p = statusFields(sample(0), parts.identity, parts.receiver.failure(), rate);
+    const p = statusFields(sample(0), parts.identity, parts.receiver.error(), rate);
     mesh.sendPackage(p);
   }
 

@@ -9,6 +9,7 @@ import { bundle, type Bundle } from "../build/bundle";
 import { encodeImageFile } from "../build/image-file";
 import { BuildError, formatFinding } from "../build/findings";
 import { type CommandDefinition, requireOptions } from "../command";
+import { CONFIG_FILE, loadSite } from "../config/load";
 import { EspalierError, EXIT } from "../errors";
 import { checkRoom, ENCODINGS, imageOfBundle } from "../gateway/push-source";
 
@@ -27,6 +28,15 @@ interface BuildOptions extends BundleOptions {
   image?: string;
   encoding: Encoding;
   notes?: string;
+  product?: string;
+  config?: string;
+}
+
+/** What nodes of the site take: its mesh's name, or "espalier" where there is no site. */
+export function productOf({ product, config }: { product?: string; config?: string }): string {
+  if (product !== undefined) return product;
+  if (config === undefined && !fs.existsSync(CONFIG_FILE)) return "espalier";
+  return loadSite(config).site.mesh.name;
 }
 
 function checked(pattern: RegExp, expected: string): (value: string) => string {
@@ -109,6 +119,8 @@ export const build: CommandDefinition = {
       .option("-i, --image <file>", 'write an image of it, for "espalier push"')
       .addOption(new Option("--encoding <name>", "of the image").choices(ENCODINGS).default("heatshrink"))
       .option("--notes <text>", "of the image: what changed")
+      .option("--product <name>", "of the image; the mesh's name in flash.config.json unless given")
+      .option("-c, --config <file>", "another file in place of flash.config.json")
       .option("--version <version>", "version that the bundle reports", parseVersion, ownVersion)
       .option("--no-minify", "keep names and line breaks, to read the bundle");
   },
@@ -144,7 +156,8 @@ export const build: CommandDefinition = {
     }
     if (options.image !== undefined) {
       const { role, version, notes, encoding } = options;
-      const image = imageOfBundle({ code: built.code, board, role, version, notes }, encoding);
+      const product = productOf(options);
+      const image = imageOfBundle({ code: built.code, product, board, role, version, notes }, encoding);
       checkRoom(image);
       fs.mkdirSync(path.dirname(path.resolve(options.image)), { recursive: true });
       fs.writeFileSync(options.image, encodeImageFile(image));

@@ -28,6 +28,7 @@ interface Options extends ChipOptions {
   board?: string;
   firmware?: string;
   storageOnly?: boolean;
+  root?: boolean;
   eraseAll?: boolean;
   verify: boolean;
   dryRun?: boolean;
@@ -89,6 +90,7 @@ export const flash: CommandDefinition = {
       .option("-c, --config <file>", "the site's description; flash.config.json unless given")
       .option("-b, --board <name>", "the kind of board, where its chip alone does not tell")
       .option("--firmware <file>", "Espruino's release (.tgz), a folder with its .bin files, or a merged .bin")
+      .option("--root", "the mesh grows from this board, whatever the site says")
       .option("--storage-only", "leave the Espruino that is on the board as it is")
       .option("--erase-all", "erase the whole flash first")
       .option("--no-verify", "do not compare with the chip afterwards")
@@ -109,8 +111,9 @@ export const flash: CommandDefinition = {
       return {
         port: open(),
         async plan(found) {
-          const node = nodeFor(site, { mac: found.mac, port });
-          if (!node) throw unknownNode(port, found.mac);
+          const listed = nodeFor(site, { mac: found.mac, port });
+          if (!listed) throw unknownNode(port, found.mac);
+          const node = options.root ? { ...listed, root: true } : listed;
           const board = boardFor(found.chip, options.board ?? node.board, port);
           const source = options.storageOnly
             ? null

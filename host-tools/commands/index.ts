@@ -20,9 +20,19 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => (require("./simulate") as typeof import("./simulate")).simulate,
   },
   {
+    name: "rollout",
+    summary: "look at rollouts, and pause, resume, approve, abort or undo them",
+    load: () => (require("./rollout") as typeof import("./rollout")).rollout,
+  },
+  {
     name: "demo",
     summary: "update twenty virtual boards over their mesh, without any hardware",
     load: () => (require("./demo") as typeof import("./demo")).demo,
+  },
+  {
+    name: "demo-usb",
+    summary: "flash, inject and update three virtual boards, without any hardware",
+    load: () => (require("./demo-usb") as typeof import("./demo-usb")).demoUsb,
   },
   {
     name: "status",
@@ -78,5 +88,20 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: "erase",
     summary: "erase a board's whole flash",
     load: () => (require("./erase") as typeof import("./erase")).erase,
+  },
+  {
+    name: "keygen",
+    summary: "make a key that signs images, or one for control messages",
+    load: () => (require("./keygen") as typeof import("./keygen")).keygen,
+  },
+  {
+    name: "sign",
+    summary: "sign an image, so that nodes take it",
+    load: () => (require("./sign") as typeof import("./sign")).sign,
+  },
+  {
+    name: "verify",
+    summary: "tell whether an image was signed by a key",
+    load: () => (require("./verify") as typeof import("./verify")).verify,
   },
 ];

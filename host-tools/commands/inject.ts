@@ -17,6 +17,7 @@ interface Options {
   board?: string;
   baud: number;
   erase?: boolean;
+  root?: boolean;
   restart: boolean;
   lines?: boolean;
 }
@@ -32,6 +33,7 @@ export const inject: CommandDefinition = {
       .option("-c, --config <file>", "the site's description; flash.config.json unless given")
       .option("-b, --board <name>", "the kind of board, where its chip alone does not tell")
       .option("--baud <rate>", "rate of the console", parseBaud, 115200)
+      .option("--root", "the mesh grows from this board, whatever the site says")
       .option("--erase", "remove other files from the board's Storage")
       .option("--lines", "use REPL lines although the board knows packets")
       .option("--no-restart", "do not start the node afterwards");
@@ -47,8 +49,9 @@ export const inject: CommandDefinition = {
     const { board: engineBoard, serial } = probe.facts;
     const chip = chipOf(engineBoard);
     if (!chip) throw deviceError("UNSUPPORTED_CHIP", `${port.path}: Espruino runs on a ${engineBoard} there`);
-    const node = nodeFor(site, { mac: macOf(serial), port: port.path });
-    if (!node) throw unknownNode(port.path, macOf(serial));
+    const listed = nodeFor(site, { mac: macOf(serial), port: port.path });
+    if (!listed) throw unknownNode(port.path, macOf(serial));
+    const node = options.root ? { ...listed, root: true } : listed;
     const board = boardFor(chip, options.board ?? node.board, port.path);
     const builder = createStorageBuilder({ site, folder: path.dirname(file), root: ROOT });
     const { image } = await builder.build(node, board);

@@ -1,15 +1,19 @@
+import { existsSync } from "node:fs";
 import * as path from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { version as ownVersion } from "../../package.json";
 import type { Image } from "../build/image";
 import { blobChunks } from "../build/image";
+import type { Telemetry } from "../../firmware/wire/telemetry";
 import { type CommandContext, type CommandDefinition, requireOptions } from "../command";
-import { loadSite } from "../config/load";
+import { CONFIG_FILE, loadSite } from "../config/load";
 import { EspalierError, EXIT } from "../errors";
 import { paceFor, sendersIn, type Transport } from "../gateway/distribution";
 import type { MeshSession } from "../gateway/mesh-session";
 import { openMesh, VIA_HELP } from "../gateway/open-mesh";
 import { type NodeProgress, type Push, startPush } from "../gateway/push";
+import { gatherFacts, type KnownNode } from "../gateway/rollout/facts";
+import { RolloutStore } from "../gateway/rollout/store";
 import {
   checkRoom,
   ENCODINGS,
@@ -20,7 +24,9 @@ import {
 } from "../gateway/push-source";
 import type { Bar } from "../ui/progress";
 import { formatTable } from "../ui/table";
-import { boardOrError, bundleOrError, parseRole, parseVersion } from "./build";
+import { addRolloutOptions, policyFrom, refuseWithoutRollout, type RolloutOptions } from "./rollout-options";
+import { beginRollout } from "./rollout-run";
+import { boardOrError, bundleOrError, parseRole, parseVersion, productOf } from "./build";
 
 export interface PushCommandOptions {
   via: string;
@@ -30,6 +36,7 @@ export interface PushCommandOptions {
   role?: string;
   version?: string;
   notes?: string;
+  product?: string;
   node?: string[];
   config?: string;
   pace?: number;
@@ -38,6 +45,8 @@ export interface PushCommandOptions {
   dryRun?: boolean;
   verbose?: boolean;
 }
+
+type Options = PushCommandOptions & RolloutOptions;
 
 /** Offers are repeated after a minute; who has heard two and says nothing is not meant. */
 const ANSWER_WITHIN_MS = 90_000;
@@ -67,8 +76,7 @@ export function nodeIds(names: readonly string[], config: string | undefined): n
     if (/^[0-9a-f]{8}$/i.test(name)) return parseInt(name, 16);
     const { site } = loadSite(config);
     const mac = site.nodes.find((node) => node.name === name)?.mac;
-    // The id is the end of the access point's address, which is one above the chip's own.
-    if (mac !== undefined) return (parseInt(mac.replace(/:/g, "").slice(4), 16) + 1) >>> 0;
+    if (mac !== undefined) return idOfMac(mac);
     throw new EspalierError("NODE_UNKNOWN", `there is no node "${name}" with a mac in the site's file`, {
       hint: "Give 8 hexadecimal digits as in the table of a push, or a name from flash.config.json.",
       context: { node: name },
@@ -77,9 +85,24 @@ export function nodeIds(names: readonly string[], config: string | undefined): n
   });
 }
 
+/** Id of the node with a chip's own address: the end of its access point's, which is one above. */
+function idOfMac(mac: string): number {
+  return (parseInt(mac.replace(/:/g, "").slice(4), 16) + 1) >>> 0;
+}
+
+/** Nodes of the site's file, when there is one. */
+export function siteNodes(config: string | undefined): Map<number, KnownNode> {
+  const file = config ?? CONFIG_FILE;
+  if (config === undefined && !existsSync(file)) return new Map();
+  const { nodes } = loadSite(file).site;
+  return new Map(
+    nodes.flatMap(({ mac, name, role }) => (mac === undefined ? [] : [[idOfMac(mac), { name, role }] as const])),
+  );
+}
+
 async function sourceOf(file: string, options: PushCommandOptions): Promise<ImageSource> {
   if (!/\.[cm]?[jt]s$/.test(file)) {
-    const given = (["encoding", "board", "role", "version", "notes"] as const).find(
+    const given = (["encoding", "board", "role", "version", "notes", "product"] as const).find(
       (name) => options[name] !== undefined,
     );
     if (given === undefined) return sourceFromFile(file);
@@ -92,7 +115,8 @@ async function sourceOf(file: string, options: PushCommandOptions): Promise<Imag
   const role = options.role ?? "node";
   const version = options.version ?? ownVersion;
   const { code } = await bundleOrError({ app: file, board: board.name, role, version, minify: true });
-  return sourceFromBundle({ code, board, role, version, notes: options.notes }, options.encoding ?? "auto");
+  const product = productOf(options);
+  return sourceFromBundle({ code, product, board, role, version, notes: options.notes }, options.encoding ?? "auto");
 }
 
 /** Waits on the clock of the session's engine, which may be virtual. */
@@ -193,8 +217,9 @@ export function addPushOptions(command: Command): Command {
     .option("-r, --role <name>", "of an application: which nodes it is for; node unless given", parseRole)
     .option("--version <version>", "of an application: what it reports", parseVersion)
     .option("--notes <text>", "of an application: what changed")
+    .option("--product <name>", "of an application: the mesh's name in flash.config.json unless given")
     .option("-n, --node <id>", "only this node: 8 hexadecimal digits, or its name; may be given again", collect)
-    .option("-c, --config <file>", "where names of nodes are from; flash.config.json unless given")
+    .option("-c, --config <file>", "the site, for names of nodes and its mesh's name; flash.config.json unless given")
     .option("--pace <ms>", "between the frames of one sender; by the size of the mesh unless given", number(5, 60000))
     .option("--deadline <seconds>", "after which whoever is not ready is given up", number(1, 1e6), 1800)
     .option("--join <seconds>", "to wait for the mesh", number(1, 3600), 60)
@@ -207,18 +232,24 @@ export const push: CommandDefinition = {
     { line: "push apps/sensor.ts --version 1.1.0 --via serial:/dev/ttyUSB0", comment: "build and update, over USB" },
     { line: "push sensor.espalier --via tcp://10.7.1.1", comment: "an image that was built before, over WiFi" },
     { line: "push sensor.espalier --via tcp://10.7.1.1 --node c4a00003", comment: "one node alone" },
+    {
+      line: "push sensor.espalier --via tcp://10.7.1.1 --rollout progressive",
+      comment: "canaries first, then a fifth, then all",
+    },
     { line: "push apps/sensor.ts --via sim:test/scenarios/line.yaml --json", comment: "try it without boards" },
   ],
 
   configure(command) {
     command.argument("<image>", "an image file, or an application's TypeScript module");
-    addPushOptions(command);
+    addRolloutOptions(addPushOptions(command));
   },
 
   async run(context, given, args) {
     requireOptions(given, ["via"]);
-    const options = given as unknown as PushCommandOptions;
+    const options = given as unknown as Options;
+    refuseWithoutRollout(options);
     const wanted = options.node ? nodeIds(options.node, options.config) : [];
+    const policy = options.rollout === undefined ? null : policyFrom(options, options.transport, wanted.map(nodeName));
     const source = await sourceOf(path.resolve(args[0] as string), options);
     const { signal } = context;
     let session: MeshSession | null = null;
@@ -228,6 +259,8 @@ export const push: CommandDefinition = {
       speed: Infinity,
       log: options.verbose ? (line) => progress.log(line) : undefined,
     });
+    const frames = new Map<number, Telemetry>();
+    session.onTelemetry((frame) => void frames.set(frame.node, frame));
     try {
       progress.log(`joining over ${options.via}`);
       await session.joined(options.join * 1000);
@@ -241,6 +274,17 @@ export const push: CommandDefinition = {
       });
       checkRoom(image);
       progress.log(`${members.length} nodes in the mesh; ${image.chunks.length + blobChunks(image)} chunks to send`);
+      if (policy) {
+        const fleet = await gatherFacts(session, frames, siteNodes(options.config), signal);
+        const store = new RolloutStore(options.folder);
+        const dryRun = options.dryRun === true;
+        return await beginRollout(
+          context,
+          store,
+          { image, fleet, policy, dryRun },
+          { session, progress, pace: options.pace },
+        );
+      }
       const began = engine.now();
       let job: Push | null = null;
       if (!options.dryRun && !signal.aborted) {

@@ -52,6 +52,25 @@ const firmware = z.union([
 
 const word = z.string().regex(/^[a-z][a-z0-9-]{0,30}$/, "must be a word of small letters, digits and hyphens");
 
+/** Length limits keep what a board must hold small. */
+const bridge = z.strictObject({
+  host: z.string().min(1).max(100).describe("Address of the broker; a name costs look-ups that block the board"),
+  port: z.int().min(1).max(65535).optional().describe("1883 unless given; a board speaks no TLS"),
+  user: z.string().min(1).max(100).optional(),
+  password: z.union([z.string().min(1).max(100), environment]).optional(),
+  prefix: z
+    .string()
+    .regex(/^[^+#$/\s][^+#]{0,40}$/, "must be 1 to 41 characters without + or #")
+    .optional()
+    .describe('In front of all topics; "mesh" unless given'),
+  interval: z.int().min(5).max(3600).optional().describe("Seconds between reports; 30 unless given"),
+  timeServer: z.string().max(15).optional().describe("Address of an SNTP server; without it times are 0"),
+  commandKey: z
+    .union([z.string().min(16).max(64), environment])
+    .optional()
+    .describe("Without it there are no commands"),
+});
+
 const node = z
   .strictObject({
     name: word.optional(),
@@ -71,6 +90,7 @@ const node = z
       .strictObject({ ssid: z.string().min(1).max(32), password: z.union([password, environment]) })
       .optional()
       .describe("A router to join instead of a parent in the mesh"),
+    bridge: bridge.optional().describe('MQTT, for a node with the role "bridge"'),
     telemetrySeconds: z
       .int()
       .min(10)

@@ -1,9 +1,19 @@
 /** What a node is told of its site: its own part and no more. */
 import type { Settings } from "../../firmware/node";
 import type { SecuritySettings } from "../../firmware/ota/trust";
+import type { BridgeSettings } from "../../firmware/status/bridge";
 import { meshKeyOf, publicKeyOf } from "./keys";
 import { secret } from "./load";
 import type { Site, SiteNode } from "./schema";
+
+function bridgeSettings(bridge: NonNullable<SiteNode["bridge"]>, env: NodeJS.ProcessEnv): BridgeSettings {
+  const { password, commandKey, ...plain } = bridge;
+  return {
+    ...plain,
+    ...(password === undefined ? {} : { password: secret(password, "bridge.password", env) }),
+    ...(commandKey === undefined ? {} : { commandKey: secret(commandKey, "bridge.commandKey", env) }),
+  };
+}
 
 /**
  * The node's settings file. The laptop's private key and other nodes' routers stay out.
@@ -36,6 +46,7 @@ export function settingsFor(
     role: node.role,
     ...(publicKey === null ? {} : { publicKey: publicKey.toString("base64") }),
     ...(meshKey === null ? {} : { meshKey }),
+    ...(node.bridge === undefined ? {} : { bridge: bridgeSettings(node.bridge, env) }),
     ...(node.telemetrySeconds === undefined ? {} : { telemetrySeconds: node.telemetrySeconds }),
     ...(node.statusSeconds === undefined ? {} : { statusSeconds: node.statusSeconds }),
   };

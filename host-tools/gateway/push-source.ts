@@ -58,6 +58,8 @@ export function sourceFromFile(file: string): ImageSource {
 
 export interface Bundle {
   code: string;
+  /** Nodes take images of their own product alone; the mesh's name, unless their settings say otherwise. */
+  product: string;
   board: Board;
   role: string;
   version: string;
@@ -66,8 +68,8 @@ export interface Bundle {
 
 export const ENCODINGS: readonly Encoding[] = ["raw", "heatshrink", "deflate"];
 
-export function imageOfBundle({ code, board, role, version, notes }: Bundle, encoding: Encoding): Image {
-  return makeImage({ code, product: "espalier", hardware: board.hardware, role, version, encoding, notes });
+export function imageOfBundle({ code, product, board, role, version, notes }: Bundle, encoding: Encoding): Image {
+  return makeImage({ code, product, hardware: board.hardware, role, version, encoding, notes });
 }
 
 export function sourceFromBundle(bundle: Bundle, encoding: WantedEncoding): ImageSource {

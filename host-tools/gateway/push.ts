@@ -1,8 +1,9 @@
 /** Sends an image into the mesh and follows every node until its telemetry says that it runs the new version. */
 import type { EspalierNode } from "../../firmware/node";
+import { WRONG_BASE } from "../../firmware/ota/policy";
 import type { Telemetry } from "../../firmware/wire/telemetry";
 import type { Image } from "../build/image";
-import { createDistribution, type Transport } from "./distribution";
+import { createDistribution, type NodeReport, type Transport } from "./distribution";
 
 export interface PushOptions {
   transport: Transport;
@@ -16,6 +17,8 @@ export interface PushOptions {
   answerWithin?: number;
   /** Milliseconds after which what is verified is activated and the rest is reported as failed. */
   deadline: number;
+  /** Where `image` is a delta: the same bundle as a whole, for nodes that do not run what the delta changes. */
+  whole?: Image;
 }
 
 export interface NodeProgress {
@@ -45,6 +48,8 @@ export interface Push {
 
 const OFFER_EVERY_MS = 60000;
 const ACTIVATE_EVERY_MS = 5000;
+/** Telemetry that was on its way when a node restarted comes at most so much later. */
+const LATE_FRAME_MS = 15000;
 
 export function startPush(gateway: EspalierNode, image: Image, options: PushOptions, done: () => void): Push {
   const { engine, mesh } = gateway;
@@ -66,12 +71,17 @@ export function startPush(gateway: EspalierNode, image: Image, options: PushOpti
   }
   let phase: "distributing" | "activating" | "done" | "aborted" = "distributing";
 
-  const distribution = createDistribution(gateway, image, options);
-  const named = options.only ? options.targets : null;
+  let distribution = createDistribution(gateway, image, options);
+  /** Nodes that the offer is for; everybody whom it fits unless there is a list. */
+  let named = options.only ? options.targets : null;
+  let began = started;
   const expected = (p: NodeProgress): boolean =>
-    p.state !== "silent" || engine.now() - started <= (options.answerWithin ?? Infinity);
+    p.state !== "silent" || engine.now() - began <= (options.answerWithin ?? Infinity);
   const each = (test: (p: NodeProgress) => boolean): boolean => [...progress.values()].filter(expected).every(test);
   const timers: number[] = [];
+  /** Nodes that refused the delta for what they run. */
+  const refused = (): number[] => [...progress.values()].filter((p) => p.error === WRONG_BASE).map((p) => p.node);
+  const settled = (p: NodeProgress): boolean => p.state === "running" || p.state === "failed";
   const finish = (as: "done" | "aborted"): void => {
     phase = as;
     for (const timer of timers) engine.cancel(timer);
@@ -90,7 +100,7 @@ export function startPush(gateway: EspalierNode, image: Image, options: PushOpti
       distribution.offer(named);
     }
     nodesKnown = nodes;
-    const late = now - started > options.deadline;
+    const late = now - began > options.deadline;
     if (
       phase === "distributing" &&
       (late || each((p) => ["verified", "failed", "running", "current"].includes(p.state)))
@@ -98,8 +108,9 @@ export function startPush(gateway: EspalierNode, image: Image, options: PushOpti
       phase = "activating";
     }
     if (phase === "activating") {
-      if (each((p) => p.state === "running" || p.state === "failed")) return finish("done");
-      if (now - started > options.deadline + 120000) return finish("done");
+      const over = each(settled) || now - began > options.deadline + 120000;
+      if (over && options.whole && refused().length > 0) return sendWhole(options.whole);
+      if (over) return finish("done");
       if (now - lastActivate >= ACTIVATE_EVERY_MS) {
         lastActivate = now;
         distribution.activate(named);
@@ -107,7 +118,20 @@ export function startPush(gateway: EspalierNode, image: Image, options: PushOpti
     }
   };
 
-  distribution.onReport((report) => {
+  /** The delta has done what it could; who could not use it gets everything, in the same session. */
+  const sendWhole = (all: Image): void => {
+    const left = refused();
+    named = left;
+    for (const node of left) Object.assign(progress.get(node)!, { state: "silent", error: "", percent: 0, chunks: 0 });
+    distribution = createDistribution(gateway, all, options);
+    distribution.onReport(take);
+    distribution.offer(left);
+    words.add(wordOf(all));
+    began = lastOffer = engine.now();
+    phase = "distributing";
+  };
+
+  const take = (report: NodeReport): void => {
     const p = progress.get(report.node);
     if (!p || p.state === "running") return;
     if (report.state === "current") {
@@ -126,11 +150,14 @@ export function startPush(gateway: EspalierNode, image: Image, options: PushOpti
     p.repaired = report.repaired;
     p.error = report.error;
     if (!p.versionBefore) p.versionBefore = report.version;
-  });
+  };
 
+  /** Images as telemetry names them. */
+  const wordOf = ({ id }: Image): number => Buffer.from(id, "hex").readUInt32LE(0);
+  const words = new Set([wordOf(image)]);
+  distribution.onReport(take);
   distribution.offer(named);
   timers.push(engine.every(500, check));
-  const imageWord = Buffer.from(image.id, "hex").readUInt32LE(0);
 
   return {
     progress,
@@ -138,12 +165,19 @@ export function startPush(gateway: EspalierNode, image: Image, options: PushOpti
     telemetry(frame) {
       const p = progress.get(frame.node);
       if (!p) return;
-      p.version = `${frame.major}.${frame.minor}.${frame.patch}`;
-      if (frame.image === imageWord) {
+      const version = `${frame.major}.${frame.minor}.${frame.patch}`;
+      const updated = words.has(frame.image);
+      if (p.state === "running" && !updated) {
+        // Sent before its restart, or after it has gone back to what it ran before.
+        if (engine.now() - started - p.doneAfter < LATE_FRAME_MS) return;
+        p.state = "failed";
+        p.error = "went-back";
+      } else if (updated) {
         if (p.state !== "running") p.doneAfter = engine.now() - started;
         p.state = "running";
         p.percent = 100;
-      } else if (!p.versionBefore) p.versionBefore = p.version;
+      } else if (!p.versionBefore) p.versionBefore = version;
+      p.version = version;
     },
     abort() {
       if (phase === "done" || phase === "aborted") return;

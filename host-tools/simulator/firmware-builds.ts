@@ -20,6 +20,8 @@ export interface BuildRequest {
   /** The bundle is padded with a comment to so many bytes. */
   size?: number;
   hardware?: string;
+  /** What a delta changes. */
+  base?: string;
 }
 
 const loaders = new Map<string, Promise<string>>();
@@ -41,9 +43,9 @@ function bundleFor(app: string, board: string, version: string): Promise<string>
 
 /** An image of given code. */
 export function imageOf(request: BuildRequest, code: string): Build {
-  const { version, encoding, chunkBytes } = request;
+  const { version, encoding, chunkBytes, base } = request;
   const hardware = request.hardware ?? loadBoard(request.board).hardware;
-  const image = makeImage({ code, product: "espalier", hardware, role: "node", version, encoding, chunkBytes });
+  const image = makeImage({ code, product: "espalier", hardware, role: "node", version, encoding, chunkBytes, base });
   return { version, code, image };
 }
 

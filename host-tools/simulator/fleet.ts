@@ -5,6 +5,9 @@
 import { createNode, type EspalierNode, type Settings } from "../../firmware/node";
 import { receiveTelemetry } from "../../firmware/status/telemetry-receiver";
 import type { Telemetry } from "../../firmware/wire/telemetry";
+import { PAGE } from "../../firmware/engine/engine";
+import { AREA_FILE, SLOT_MANIFEST, SLOT_MANIFEST_BYTES } from "../../firmware/ota/layout";
+import type { SecuritySettings } from "../../firmware/ota/trust";
 import { CAN_AIRWAVE, IS_GATEWAY } from "../../firmware/wire/packages";
 import type { Board } from "../build/board";
 import { provision } from "../device/provision";
@@ -28,6 +31,10 @@ export interface FleetOptions {
   loader: string;
   code: string;
   image: Image;
+  /** What some nodes run instead, by number; `outsider`: without the site's keys. */
+  differing?: ReadonlyMap<number, { code: string; image: Image; outsider: boolean }>;
+  /** Keys of the site. */
+  security?: SecuritySettings;
   /** Seconds between telemetry frames. */
   telemetrySeconds?: number;
   /** Each console line of a board. */
@@ -74,6 +81,18 @@ export function chipBoard(board: Board): ChipBoard {
   };
 }
 
+/** Version of the image that a board runs, out of its own flash; "" for one that is off or runs none. */
+export function runningVersion({ chip }: FleetNode, board: Board): string {
+  if (!chip.on) return "";
+  const slot = chip.evaluate("global.espalierBoot?global.espalierBoot.slot:''");
+  const region = board.regions[String(slot)];
+  if (!region) return "";
+  const read = (at: number, length: number): string =>
+    String(chip.evaluate(`require("Storage").read("${AREA_FILE}",${region[0] * PAGE + at},${length})`));
+  const length = Buffer.from(read(SLOT_MANIFEST_BYTES, 4), "latin1").readUInt32LE();
+  return (JSON.parse(read(SLOT_MANIFEST, length)) as { version: string }).version;
+}
+
 /** Station MAC of node `number`; the access point's is one more, and its last four bytes are the node's id. */
 export function macOf(number: number): string {
   const low = number * 2;
@@ -102,7 +121,10 @@ export class Fleet {
         mesh: { meshName: MESH_NAME, password: "espalier-sim", port: PORT, channel: 1, root: number === 0 },
       };
       if (options.telemetrySeconds !== undefined) settings.telemetrySeconds = options.telemetrySeconds;
-      const { board, loader, code, image } = options;
+      const { board, loader } = options;
+      const other = options.differing?.get(number);
+      const { code, image } = other ?? options;
+      if (!other?.outsider) Object.assign(settings, options.security);
       const place = world.addNode({ mac: macOf(number), x, y, limits: virtual.limits });
       const chip = new Chip({
         clock: world.events,
@@ -129,6 +151,7 @@ export class Fleet {
       engine,
       settings: {
         role: "gateway",
+        meshKey: options.security?.meshKey,
         mesh: {
           meshName: MESH_NAME,
           password: "espalier-sim",
@@ -145,6 +168,7 @@ export class Fleet {
       trial: false,
       starts: 0,
       installs: false,
+      controlStart: options.security?.meshKey ? 1 : 0,
       telemetry: receiveTelemetry((frame) => options.onTelemetry?.(frame)),
     });
   }

@@ -6,6 +6,7 @@ import { assemble, blobChunks, type Image } from "../build/image";
 import { chooseEncoding } from "../build/choose-encoding";
 import { paceFor, sendersIn } from "../gateway/distribution";
 import type { RolloutView } from "../gateway/fleet-view";
+import { signImage } from "../build/sign-image";
 import { type NodeProgress, type Push, startPush } from "../gateway/push";
 import { type Build, buildFor } from "./firmware-builds";
 import { meanLoss } from "./loss";
@@ -13,6 +14,7 @@ import type { Scenario } from "./scenario";
 import type { FleetNode } from "./fleet";
 import { judgeRollout, type ScenarioRollout, startScenarioRollout } from "./scenario-rollout";
 import { createScenarioFleet, lossModel } from "./scenario-fleet";
+import { runningVersion } from "./fleet";
 
 export interface NodeResult {
   number: number;
@@ -112,8 +114,7 @@ export async function runScenario(scenario: Scenario, watcher: ScenarioWatcher =
   const telemetry = new Map<number, Telemetry>();
   let push: Push | null = null;
   let rollout: ScenarioRollout | null = null;
-  const { fleet, lastEvent } = await createScenarioFleet(scenario, {
-    telemetrySeconds: scenario.telemetry,
+  const { fleet, first, secretKey, lastEvent } = await createScenarioFleet(scenario, {
     onPrint: (node, line) => watcher.print?.(node, line),
     onEvent: watcher.event && ((node, milliseconds, label) => watcher.event?.(node, milliseconds, label)),
     onTelemetry(frame) {
@@ -126,13 +127,14 @@ export async function runScenario(scenario: Scenario, watcher: ScenarioWatcher =
   world.observe((frame) => {
     const { payload } = frame;
     if (payload === undefined) return;
-    if (frame.kind === "tcp" ? payload.includes('"type":716') : payload.charCodeAt(0) === 67) transmissions++;
+    if (frame.kind === "tcp" ? payload.includes('"type":716') : "CX".includes(payload[0]!)) transmissions++;
   });
 
   for (const event of scenario.events) {
     if (event.rollout ?? event.rolloutRestart) world.events.at(event.at * 1000, () => rollout?.happen(event));
   }
 
+  const outsiders = new Set(scenario.differing.filter(({ app }) => app !== undefined).map(({ node }) => node));
   let formed = -1;
   let longestFormingSlice: Slice = longestSlice(fleet.nodes);
   let wholeSince = -1;
@@ -160,6 +162,7 @@ export async function runScenario(scenario: Scenario, watcher: ScenarioWatcher =
       chunkBytes: update.chunkBytes,
       size: update.size,
       hardware: update.hardware,
+      base: first.code,
     };
     const wanted: Encoding[] = update.encoding === "auto" ? ["raw", "heatshrink", "deflate"] : [update.encoding];
     const builds: Build[] = [];
@@ -180,6 +183,11 @@ export async function runScenario(scenario: Scenario, watcher: ScenarioWatcher =
     encoding = choice.encoding;
     if (wanted.length > 1) encodingWhy = choice.why;
     image = damaged(builds[wanted.indexOf(encoding)]!, update.damage);
+    let whole = encoding === "delta" ? (await buildFor({ ...request, encoding: "heatshrink" })).image : null;
+    if (secretKey) {
+      image = await signImage(image, secretKey);
+      if (whole) whole = await signImage(whole, secretKey);
+    }
     pushed = fleet.seconds();
     lowerBound = (image.chunks.length + blobChunks(image)) * senders;
     transmissions = 0;
@@ -192,7 +200,8 @@ export async function runScenario(scenario: Scenario, watcher: ScenarioWatcher =
       image,
       {
         transport: update.transport,
-        targets: fleet.nodes.map(({ id }) => id),
+        targets: fleet.nodes.filter(({ number }) => !outsiders.has(number)).map(({ id }) => id),
+        ...(whole ? { whole } : {}),
         deadline: update.deadline * 1000,
       },
       () => void (pushDone = true),
@@ -270,6 +279,11 @@ export async function runScenario(scenario: Scenario, watcher: ScenarioWatcher =
     failures: [],
   };
   result.failures = judge(scenario, result);
+  for (const [number, version] of Object.entries(scenario.expect.runs ?? {})) {
+    const found = runningVersion(fleet.nodes[Number(number)]!, board);
+    if (found !== version)
+      result.failures.push(`runs: node ${number} should run ${version}, it runs ${found || "nothing"}`);
+  }
   fleet.stop();
   return result;
 }

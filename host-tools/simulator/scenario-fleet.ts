@@ -1,5 +1,7 @@
 /** A scenario's fleet, switched on, with everything that is to happen to it in the queue of events. */
+import type { SecuritySettings } from "../../firmware/ota/trust";
 import { loadBoard } from "../build/board";
+import { generateKey } from "../build/sign";
 import { type Build, buildFor, loaderFor } from "./firmware-builds";
 import { Fleet, type FleetOptions } from "./fleet";
 import { bursts, type LossModel } from "./loss";
@@ -13,8 +15,17 @@ export interface ScenarioFleet {
   fleet: Fleet;
   /** What every board starts with. */
   first: Build;
+  /** Signs images where the scenario has keys. */
+  secretKey: Uint8Array | null;
   /** Virtual seconds at which the last of the scenario's events happens, 0 without any. */
   lastEvent: number;
+}
+
+/** Keys that are the same in every run; they guard nothing but virtual boards. */
+async function siteKeys(): Promise<{ settings: SecuritySettings; secretKey: Uint8Array }> {
+  const { publicKey, secretKey } = await generateKey(new Uint8Array(48).fill(7));
+  const settings = { publicKey: Buffer.from(publicKey).toString("base64"), meshKey: "5a".repeat(32) };
+  return { settings, secretKey };
 }
 
 export function lossModel(loss: Scenario["radio"]["loss"]): LossModel {
@@ -44,6 +55,17 @@ export async function createScenarioFleet(
     version: scenario.version,
     encoding: "raw",
   });
+  const differing = new Map<number, Build & { outsider: boolean }>();
+  for (const { node, version, app } of scenario.differing) {
+    const build = await buildFor({
+      app: app ?? scenario.app,
+      board: scenario.board,
+      version: version ?? scenario.version,
+      encoding: "raw",
+    });
+    differing.set(node, { ...build, outsider: app !== undefined });
+  }
+  const keys = scenario.keys ? await siteKeys() : null;
   const { shape, spacing } = scenario.topology;
   const fleet = new Fleet({
     board: loadBoard(scenario.board),
@@ -54,7 +76,10 @@ export async function createScenarioFleet(
     loader: await loaderFor(scenario.board),
     code: first.code,
     image: first.image,
+    differing,
+    ...(keys ? { security: keys.settings } : {}),
     ...watch,
+    telemetrySeconds: watch.telemetrySeconds ?? scenario.telemetry,
   });
   const late = new Map(scenario.late.map(({ node, at }) => [node, at]));
   fleet.start(fleet.nodes.map(({ number }) => number).filter((number) => !late.has(number)));
@@ -63,5 +88,10 @@ export async function createScenarioFleet(
     ...scenario.events,
   ].sort((a, b) => a.at - b.at);
   for (const event of happenings) fleet.world.events.at(event.at * 1000, () => apply(fleet, event));
-  return { fleet, first, lastEvent: Math.max(0, ...happenings.map(({ at }) => at)) };
+  return {
+    fleet,
+    first,
+    secretKey: keys?.secretKey ?? null,
+    lastEvent: Math.max(0, ...happenings.map(({ at }) => at)),
+  };
 }

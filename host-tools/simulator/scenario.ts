@@ -69,6 +69,12 @@ export const scenarioSchema = z.strictObject({
     .prefault({}),
   /** Version that all nodes start with. */
   version: version.default("1.0.0"),
+  /** Nodes that start with something else. */
+  differing: z
+    .array(z.strictObject({ node: nodeNumber, version: version.optional(), app: z.string().optional() }))
+    .default([]),
+  /** The site has keys: images are signed, control messages sealed. A differing application's node has no mesh key. */
+  keys: z.boolean().default(false),
   /** Seconds between a node's telemetry frames; 60 unless given. */
   telemetry: z.number().int().min(10).max(3600).optional(),
   /** Nodes that are off at first and come later, by number: seconds after the beginning. */
@@ -78,11 +84,12 @@ export const scenarioSchema = z.strictObject({
       version: version.default("1.1.0"),
       /** Seconds after which the laptop starts to push; by default as soon as the mesh is whole. */
       at: seconds.optional(),
-      transport: z.enum(["broadcast", "sequential"]).default("broadcast"),
-      encoding: z.enum(["auto", "raw", "deflate", "heatshrink"]).default("auto"),
+      transport: z.enum(["broadcast", "sequential", "peer"]).default("broadcast"),
+      /** A delta changes the bundle that the nodes start with; who runs another one gets the whole. */
+      encoding: z.enum(["auto", "raw", "deflate", "heatshrink", "delta"]).default("auto"),
       chunkBytes: z.number().int().min(64).max(1016).default(1016),
       /** Bytes that the bundle is padded to; by default it has its own size. */
-      size: z.number().int().min(1).max(98304).optional(),
+      size: z.number().int().min(1).max(204800).optional(),
       /** Damages the image in the named place, to see it refused. */
       damage: z.enum(["payload", "result-hash"]).optional(),
       hardware: z.string().optional(),
@@ -103,6 +110,8 @@ export const scenarioSchema = z.strictObject({
       updated: z.number().int().min(0).optional(),
       /** Nodes that run the version they started with at the end. */
       unchanged: z.number().int().min(0).optional(),
+      /** What boards run at the end, by number: read off the board, whoever hears its telemetry. */
+      runs: z.record(z.string().regex(/^\d+$/), version).optional(),
       /** Seconds until every node that is on is part of the mesh. */
       formedWithin: seconds.optional(),
       /** Seconds from the push to the last node running. */
@@ -149,6 +158,7 @@ export function parseScenario(input: unknown, file = "scenario"): Scenario {
   const scenario = result.data;
   const numbers = [
     ...scenario.late.map((late) => late.node),
+    ...scenario.differing.map((one) => one.node),
     ...scenario.events.flatMap((e) => [e.reset, e.powerOff, e.powerOn, ...(e.cutLink ?? []), ...(e.restoreLink ?? [])]),
   ];
   const wrong = numbers.find((number) => number !== undefined && number >= scenario.nodes);

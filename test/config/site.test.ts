@@ -200,3 +200,19 @@ describe("firmware", () => {
     expect(cacheFolder({ ESPALIER_CACHE: "/e" }, "linux")).toBe("/e");
   });
 });
+
+it("a bridge gets its broker, with secrets from the environment", () => {
+  const bridge = { host: "192.168.1.2", user: "u", password: { env: "BROKER" }, commandKey: { env: "KEY" } };
+  const { nodes, ...rest } = parseSite({ mesh: MESH, nodes: [{ port: "/dev/a", role: "bridge", bridge }] }, "f");
+  const site = { ...rest, nodes };
+  expect(settingsFor(site, nodes[0]!, { BROKER: "b", KEY: "sixteen bytes and more" }).bridge).toEqual({
+    host: "192.168.1.2",
+    user: "u",
+    password: "b",
+    commandKey: "sixteen bytes and more",
+  });
+  expect(errorOf(() => settingsFor(site, nodes[0]!, { BROKER: "b" })).code).toBe("SECRET_MISSING");
+  expect(
+    issuesOf({ mesh: MESH, nodes: [{ port: "a", bridge: { host: "h", prefix: "a/+", commandKey: "short" } }] }),
+  ).toEqual(["nodes.0.bridge.prefix", "nodes.0.bridge.commandKey"]);
+});

@@ -48,7 +48,7 @@ test("a delta is a fraction of the bundle, and rebuilds it out of the one that r
 test("a node that runs something else says so, stores nothing of it, and takes the full image afterwards", () => {
   const { world, origin, node } = offered(DELTA, sampleCode(24000, 9));
   expect(world.runUntil(() => node.receiver.state() === "failed", 60000)).toBe(true);
-  expect(node.receiver.failure()).toBe("wrong-base");
+  expect(node.receiver.error()).toBe("wrong-base");
   expect(codeIn(node.flash.spare)).toBeNull();
   world.run(1000);
   expect(origin.reports.at(-1)).toMatchObject({ id: DELTA.id, s: "failed", e: "wrong-base" });
@@ -73,7 +73,7 @@ test.each<[string, object, string]>([
 ])("%s: refused, and the running slot is as it was", (_what, change, code) => {
   const { world, node } = offered(withManifest(DELTA, change), BASE);
   expect(world.runUntil(() => node.receiver.state() === "failed", 300000)).toBe(true);
-  expect(node.receiver.failure()).toBe(code);
+  expect(node.receiver.error()).toBe(code);
   expect(codeIn(node.flash.spare)).toBeNull();
   expect(codeIn(node.flash.running)).toBe(BASE);
 });

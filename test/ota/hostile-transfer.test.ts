@@ -74,7 +74,7 @@ describe("frames", () => {
       load(origin, IMAGE);
       announce(origin, IMAGE);
       const fine = verified(world, nodes, CODE, 60000);
-      expect([times, fine, nodes[0]!.receiver.failure()]).toEqual([times, times < 3, times < 3 ? "" : "bad-blob"]);
+      expect([times, fine, nodes[0]!.receiver.error()]).toEqual([times, times < 3, times < 3 ? "" : "bad-blob"]);
       expect(nodes[0]!.receiver.stats.refused).toBe(times);
     }
   });
@@ -220,10 +220,10 @@ describe("images", () => {
   ])("%s: refused with a code, reported, and not taken again", (_what, image, code) => {
     const { world, origin, node } = offered(image, 2, { hardware: "ESP32", role: "node" });
     expect(world.runUntil(() => node.receiver.state() === "failed", 300000)).toBe(true);
-    expect(node.receiver.failure()).toContain(code);
+    expect(node.receiver.error()).toContain(code);
     expect(codeIn(node.flash.spare)).toBeNull();
     world.run(1000);
-    expect(origin.reports.at(-1)).toMatchObject({ id: image.id, s: "failed", e: node.receiver.failure() });
+    expect(origin.reports.at(-1)).toMatchObject({ id: image.id, s: "failed", e: node.receiver.error() });
     const { naks } = origin.sent();
     for (let minute = 0; minute < 3; minute++) {
       world.run(60000);
@@ -246,7 +246,7 @@ describe("images", () => {
     load(origin, big);
     announce(origin, big);
     world.run(30000);
-    expect([nodes[0]!.receiver.state(), nodes[0]!.receiver.failure()]).toEqual(["failed", code]);
+    expect([nodes[0]!.receiver.state(), nodes[0]!.receiver.error()]).toEqual(["failed", code]);
     expect(nodes[0]!.flash.stage.read(12288, 64)).toBe("\xff".repeat(64));
   });
 });

@@ -6,13 +6,14 @@ import { createHash } from "node:crypto";
 import * as vm from "node:vm";
 import { crc32 } from "node:zlib";
 import { asBytes, asText } from "../../simulator/chip/bytes";
-import { NorFlash } from "../../simulator/chip/flash";
+import type { NorFlash } from "../../simulator/chip/flash";
 import { show } from "../../simulator/chip/print";
 import type { RealmHelpers } from "../../simulator/chip/prelude";
 import { StorageArea } from "../../simulator/chip/storage-area";
 import { createFlash, createStorage } from "../../simulator/chip/storage-module";
 import type { ChipName } from "../chips";
-import { createPacketReceiver } from "./packet-receiver";
+import { createConsoleInput } from "./console-input";
+import { flashView } from "./flash-view";
 
 /** What a program on a virtual board is given. */
 export interface ConsoleHost {
@@ -43,35 +44,18 @@ export interface ConsoleOptions {
   packetLimit?: number;
 }
 
-const DLE = 0x10;
-const SOH = 0x01;
-const CTRL_C = 0x03;
-const ENQ = 0x05;
-const ESC = 0x1b;
-
 class Reboot extends Error {}
 
 export function createVirtualConsole(host: ConsoleHost, options: ConsoleOptions = {}): VirtualConsole {
   const version = options.version ?? "2v29";
-  const packets = Number(version.slice(2)) >= 25;
   const timers = new Set<{ cancel(): void }>();
   let alive = true;
-  let line = "";
-  let quiet = false;
-  let afterDle = false;
-  let escape = false;
   const print = (text: string): void => {
     if (alive) host.send(Buffer.from(text, "latin1"));
   };
 
   // The Storage area shares its bytes with the board's flash.
-  const view = new NorFlash(host.flash.pageBytes, host.flash.pageBytes);
-  (view as { bytes: Buffer }).bytes = host.flash.bytes.subarray(
-    host.storageAddress,
-    host.storageAddress + host.storageBytes,
-  );
-  (view as { writes: Uint32Array }).writes = new Uint32Array(host.storageBytes / host.flash.pageBytes);
-  (view as { erases: Uint32Array }).erases = new Uint32Array(host.storageBytes / host.flash.pageBytes);
+  const view = flashView(host.flash, host.storageAddress, host.storageBytes);
   const area = new StorageArea(view, { disturbs() {}, wrote() {}, erased() {}, compacted() {} });
 
   function after(run: () => void, milliseconds: number): number {
@@ -136,65 +120,24 @@ export function createVirtualConsole(host: ConsoleHost, options: ConsoleOptions 
     try {
       run();
     } catch (error) {
-      if (error instanceof Reboot) host.reboot();
-      else print(`Uncaught ${String(error)}\r\n`);
+      failed(error);
     }
   }
 
-  const receiver = createPacketReceiver({
-    limit: options.packetLimit ?? 8191,
-    send: (bytes) => alive && host.send(bytes),
-    after: (milliseconds, run) => host.after(milliseconds, run),
-    evaluate: (source) => vm.runInContext(`(${source})`, context) as unknown,
+  function failed(error: unknown): void {
+    if (error instanceof Reboot) host.reboot();
+    else print(`Uncaught ${String(error)}\r\n`);
+  }
+
+  const input = createConsoleInput({
+    host: { chip: host.chip, send: (bytes) => alive && host.send(bytes), after: host.after },
+    version,
+    packetLimit: options.packetLimit ?? 8191,
+    print,
+    evaluate: (source) => vm.runInContext(source, context) as unknown,
     write: (name, data, offset, size) => area.write(name, data, 0, offset, size),
-    failed(error) {
-      if (error instanceof Reboot) host.reboot();
-      else print(`Uncaught ${String(error)}\r\n`);
-    },
+    failed,
   });
-
-  function execute(source: string, silent: boolean): void {
-    guarded(() => {
-      const value = vm.runInContext(source, context) as unknown;
-      if (!silent) print(`=${show([value])}\r\n`);
-    });
-    if (!silent) print(">");
-  }
-
-  /** Arrow keys and line numbers, ESC [ digits letter, change nothing here. */
-  function inEscape(byte: number): boolean {
-    if (byte === ESC) escape = true;
-    else if (!escape) return false;
-    else if (byte !== 0x5b && !(byte >= 0x30 && byte <= 0x3b)) escape = false;
-    return true;
-  }
-
-  function take(byte: number): void {
-    const wasDle = afterDle;
-    afterDle = false;
-    if (inEscape(byte)) return;
-    if (byte === SOH && wasDle && packets) {
-      quiet = false;
-      receiver.begin();
-    } else if (byte === DLE) {
-      if (line === "") quiet = true;
-      afterDle = true;
-    } else if (byte === CTRL_C) {
-      line = "";
-      quiet = false;
-    } else if (byte === ENQ && line === "") print(`Espruino ${version} ${host.chip.replace("-", "")}\r\n`);
-    else if (byte === 10 || byte === 13) {
-      const source = line;
-      const silent = quiet;
-      line = "";
-      quiet = false;
-      if (!silent) print("\r\n");
-      if (source.trim()) execute(source, silent);
-    } else if (byte >= 32 || byte === 9) {
-      line += String.fromCharCode(byte);
-      if (!quiet) print(String.fromCharCode(byte));
-    }
-  }
 
   return {
     start() {
@@ -205,13 +148,12 @@ export function createVirtualConsole(host: ConsoleHost, options: ConsoleOptions 
     },
     receive(bytes) {
       for (let i = 0; i < bytes.length && alive; i++) {
-        if (receiver.active) receiver.take(bytes[i]!);
-        else take(bytes[i]!);
+        input.receive(bytes[i]!);
       }
     },
     stop() {
       alive = false;
-      receiver.stop();
+      input.stop();
       for (const timer of timers) timer.cancel();
       timers.clear();
     },

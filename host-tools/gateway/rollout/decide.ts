@@ -2,7 +2,7 @@
  * What a rollout does next, from its record and the time alone: the next event to write down, or null to wait. And what
  * nodes are to be told while the record stands as it does. Whoever carries this out writes the event down first.
  */
-import { findings, urgentFindings } from "./health";
+import { findings, isFresh, urgentFindings } from "./health";
 import { allowedErrors, neededSuccesses } from "./policy";
 import {
   anotherWave,
@@ -214,8 +214,8 @@ function soaking(record: RolloutRecord, index: number, wave: WaveRecord, now: nu
   const members = membersOf(record, index);
   const running = members.filter(({ phase }) => phase === "running");
   if (wave.soakMs > 0) {
-    // A verdict needs a word from the node itself that is newer than the laptop's last absence.
-    if (running.some((node) => node.heardAt < record.patienceFrom)) return null;
+    // A verdict needs a recent word from the node itself: one that restarts may be silent just now.
+    if (running.some((node) => !isFresh(record, node, now))) return null;
     for (const node of running) {
       const found = findings(record, node, now);
       if (found.length > 0) {

@@ -52,7 +52,7 @@ const policy = z.strictObject({
   offlineAfterMs: ms,
   queueMs: ms,
   onFailure: z.enum(["rollback", "abort", "pause", "continue"]),
-  transport: z.enum(["broadcast", "sequential"]),
+  transport: z.enum(["broadcast", "sequential", "peer"]),
 });
 
 const sample = z.strictObject({

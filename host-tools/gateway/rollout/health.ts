@@ -18,6 +18,7 @@ const SLOPE_SIGNIFICANCE = 3;
 const WARM_UP_SECONDS = 30;
 /** A node that speaks seldom is given time for so many frames. */
 const MISSED_FRAMES = 3.5;
+const USUAL_INTERVAL_SECONDS = 60;
 const UNKNOWN_LATENCY = 65535;
 
 export function median(values: readonly number[]): number | null {
@@ -78,6 +79,17 @@ function percentOf(value: number, whole: number): string {
   return `${Math.round((100 * value) / whole)} %`;
 }
 
+/** Milliseconds for which a node that speaks as often as it says may be silent. */
+function patience(node: NodeRecord): number {
+  const seconds = (node.after.at(-1) ?? node.before.at(-1))?.interval || USUAL_INTERVAL_SECONDS;
+  return MISSED_FRAMES * 1000 * seconds;
+}
+
+/** The node's last word is recent enough for a verdict. */
+export function isFresh(record: RolloutRecord, node: NodeRecord, now: number): boolean {
+  return node.heardAt >= record.patienceFrom && now - node.heardAt <= patience(node);
+}
+
 /** What shows at once: restarts and silence. `now` in Unix milliseconds. */
 export function urgentFindings(record: RolloutRecord, node: NodeRecord, now: number): Finding[] {
   const { health } = record.policy;
@@ -87,8 +99,7 @@ export function urgentFindings(record: RolloutRecord, node: NodeRecord, now: num
   if (restarts > allowed)
     found.push({ check: "restarts", text: `${restarts} restarts since the update (${allowed} allowed)` });
   const silent = now - Math.max(node.heardAt, node.runningAt, record.patienceFrom);
-  const interval = 1000 * (node.after.at(-1) ?? node.before.at(-1) ?? { interval: 0 }).interval;
-  if (silent > Math.max(health.silence, MISSED_FRAMES * interval))
+  if (silent > Math.max(health.silence, patience(node)))
     found.push({ check: "silence", text: `silent for ${Math.round(silent / 1000)} s` });
   return found;
 }

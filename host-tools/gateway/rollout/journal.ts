@@ -87,6 +87,7 @@ export function openJournal(file: string): Journal {
   let handle: number;
   let number: number;
   let broken = false;
+  let closed = false;
   let events: RolloutEvent[];
   try {
     fs.mkdirSync(path.dirname(file), { recursive: true });
@@ -125,7 +126,8 @@ export function openJournal(file: string): Journal {
       number++;
     },
     close() {
-      broken = true;
+      if (closed) return;
+      closed = broken = true;
       fs.closeSync(handle);
     },
   };

@@ -1,6 +1,7 @@
 /** What a rollout may do, as a file or the command line says it. The zod schema is the only description. */
 import { z } from "zod";
 import { EspalierError, EXIT } from "../../errors";
+import type { Transport } from "../distribution";
 
 /** Of the nodes in question: a share in per cent, or a number of them. */
 export interface Amount {
@@ -102,7 +103,7 @@ export const policySchema = z
     offlineAfter: duration.prefault("60s").describe("Absent from the mesh for so long, a node is offline"),
     queue: duration.prefault("0s").describe("How long to wait, after the last wave, for nodes that are offline"),
     onFailure: z.enum(ON_FAILURE).optional().describe("When a wave fails"),
-    transport: z.enum(["broadcast", "sequential"]).default("broadcast"),
+    transport: z.enum(["broadcast", "sequential", "peer"]).default("broadcast"),
   })
   .superRefine((value, context) => {
     value.waves?.forEach((one, index) => {
@@ -147,7 +148,7 @@ export interface Policy {
   offlineAfterMs: number;
   queueMs: number;
   onFailure: OnFailure;
-  transport: "broadcast" | "sequential";
+  transport: Transport;
 }
 
 const percent = (value: number): Amount => ({ value, percent: true });

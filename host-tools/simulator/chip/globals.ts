@@ -119,7 +119,8 @@ function createE(context: GlobalsContext): object {
     },
     mapInPlace(from: unknown, to: ArrayBufferView, map?: unknown): void {
       if (map !== undefined) throw realm.error("mapInPlace with a map is not supported by the virtual chip");
-      const target = asBytes(to)!;
+      // `asBytes` copies arrays of another realm.
+      const target = Buffer.from(to.buffer, to.byteOffset, to.byteLength);
       const copied = asBytes(from)!.copy(target);
       charge(copied * UNIT_COST["set array"]!);
     },

@@ -126,7 +126,7 @@ export function boot(world: World, id: number, options: StationOptions = {}): St
   const trust = { key: options.publicKey?.toString("latin1") ?? "", counter: options.counter ?? 0, sequence: 0 };
   station.receiver = createReceiver({ engine, mesh, airwave, control, trust, ...flash, identity }, () => {
     const { receiver } = station;
-    const error = receiver.failure();
+    const error = receiver.error();
     station.changes.push(receiver.state() + (error ? `:${error}` : ""));
   });
   const nothing = { chunks: 0, repairs: 0, coded: 0, polls: 0, naks: 0, pieces: 0 };

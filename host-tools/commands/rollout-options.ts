@@ -1,0 +1,86 @@
+/** Options of a rollout on the command line, and the policy that they make. */
+import { type Command, Option } from "commander";
+import { EspalierError, EXIT } from "../errors";
+import type { Transport } from "../gateway/distribution";
+import { type Policy, parsePolicy, type PolicyInput } from "../gateway/rollout/policy";
+import { readPolicyFile } from "../gateway/rollout/policy-file";
+import { ROLLOUTS_FOLDER } from "../gateway/rollout/store";
+
+export interface RolloutOptions {
+  rollout?: string;
+  canaries?: string;
+  soak?: string;
+  onFailure?: string;
+  ifVersion?: string[];
+  folder: string;
+}
+
+export function folderOption(): Option {
+  return new Option("--folder <path>", "where rollouts are kept").default(ROLLOUTS_FOLDER);
+}
+
+export function addRolloutOptions(command: Command): Command {
+  return command
+    .option("--rollout <how>", "in waves: progressive, all-at-once, or a rollout file (docs/rollouts.md)")
+    .option("--canaries <amount>", "of a progressive rollout: nodes of the first wave, a number or a share")
+    .option("--soak <time>", "of a progressive rollout: how long each wave is watched, such as 10m")
+    .addOption(
+      new Option("--on-failure <what>", "of a rollout, when a wave fails").choices([
+        "rollback",
+        "abort",
+        "pause",
+        "continue",
+      ]),
+    )
+    .option("--if-version <range>", "of a rollout: only nodes that run it, such as <1.2.0 or 1.1.*", (text, list) => [
+      ...((list as string[] | undefined) ?? []),
+      ...text.split(","),
+    ])
+    .addOption(folderOption());
+}
+
+/** Options that mean nothing without --rollout. @throws EspalierError NEEDS_ROLLOUT */
+export function refuseWithoutRollout(options: RolloutOptions): void {
+  const given = (["canaries", "soak", "onFailure", "ifVersion"] as const).find((name) => options[name] !== undefined);
+  if (options.rollout !== undefined || given === undefined) return;
+  const flag = given.replace(/([A-Z])/g, (letter) => `-${letter.toLowerCase()}`);
+  throw new EspalierError("NEEDS_ROLLOUT", `--${flag} says something about a rollout, and there is none`, {
+    hint: "Add --rollout progressive.",
+    exitCode: EXIT.usage,
+  });
+}
+
+/** @throws EspalierError BAD_ROLLOUT, NO_FILE */
+export function policyFrom(options: RolloutOptions, transport: Transport, nodes: string[]): Policy {
+  const how = options.rollout ?? "all-at-once";
+  const named = how === "progressive" || how === "all-at-once";
+  const base: PolicyInput = named ? { policy: how } : readPolicyFile(how);
+  const input: PolicyInput = { ...base, ...(named ? { transport } : {}) };
+  if (options.onFailure !== undefined) input.onFailure = options.onFailure as PolicyInput["onFailure"];
+  if (nodes.length > 0 || options.ifVersion)
+    input.targets = {
+      ...base.targets,
+      ...(nodes.length > 0 ? { nodes } : {}),
+      ...(options.ifVersion ? { versions: options.ifVersion } : {}),
+    };
+  if (options.canaries !== undefined || options.soak !== undefined) {
+    if (how !== "progressive")
+      throw new EspalierError("BAD_ROLLOUT", "--canaries and --soak go with --rollout progressive", {
+        hint: "A rollout file says for each wave what it is to be.",
+        exitCode: EXIT.usage,
+      });
+    input.waves = parsePolicy(base).waves.map((wave, index) => ({
+      name: wave.name,
+      nodes: amount(index === 0 ? (options.canaries ?? 2) : wave.nodes),
+      soak: options.soak ?? `${wave.soakMs / 1000}s`,
+    }));
+  }
+  return parsePolicy(input, named ? "the command line" : how);
+}
+
+/** An amount as a rollout file writes it. */
+function amount(nodes: unknown): string | number {
+  if (typeof nodes !== "object" || nodes === null) return nodes as string | number;
+  const { value, percent } = nodes as { value: number; percent: boolean };
+  return percent ? `${value} %` : value;
+}

@@ -1,0 +1,152 @@
+/** Carries a rollout out on the terminal: bars, what happens, wishes of other processes, Ctrl-C, the report. */
+import type { Image } from "../build/image";
+import type { CommandContext } from "../command";
+import { EspalierError, EXIT, type ExitCode } from "../errors";
+import { createDistribution } from "../gateway/distribution";
+import type { RolloutView } from "../gateway/fleet-view";
+import type { MeshSession } from "../gateway/mesh-session";
+import type { NodeFacts } from "../gateway/rollout/plan";
+import type { Policy } from "../gateway/rollout/policy";
+import { isOver, type RolloutRecord } from "../gateway/rollout/record";
+import { previewText, reportText } from "../gateway/rollout/report";
+import { createRollout, imageFacts, planRollout, rolloutId, type RunningRollout } from "../gateway/rollout/rollout";
+import { replay } from "../gateway/rollout/apply";
+import type { OpenRollout, RolloutStore, Wish } from "../gateway/rollout/store";
+import type { Bar, Progress } from "../ui/progress";
+
+const LOOK_MS = 250;
+
+export function nameIn(record: RolloutRecord): (node: number) => string {
+  return (node) => record.nodes[node]?.name ?? node.toString(16).padStart(8, "0");
+}
+
+/** Every target that is not offline runs the new version, and nobody put an end to it. */
+export function succeeded(view: RolloutView): boolean {
+  return view.state === "done" && view.nodes.every(({ state }) => state === "running" || state === "queued");
+}
+
+export function reportRollout(context: CommandContext, record: RolloutRecord, view: RolloutView): ExitCode {
+  const ok = succeeded(view);
+  context.report({ ...view, ok }, () => reportText(view, nameIn(record), context.colors));
+  return ok ? EXIT.ok : EXIT.failed;
+}
+
+/** What a person at this or another terminal wants. What cannot be done now is said, and no end of anything. */
+export function fulfil(rollout: RunningRollout, wish: Wish, say: (text: string) => void): void {
+  try {
+    if (wish === "retry") rollout.retryFailed();
+    else if (wish === "abort") {
+      const late = rollout.abort();
+      if (late.length > 0)
+        say(`too late to stop ${late.map(nameIn(rollout.record())).join(", ")}: they restart into the image already`);
+    } else rollout[wish]();
+  } catch (error) {
+    if (!(error instanceof EspalierError)) throw error;
+    say(`${error.code}: ${error.message}`);
+  }
+}
+
+function draw(bars: Map<number, Bar>, progress: Progress, view: RolloutView, name: (node: number) => string): void {
+  for (const node of view.nodes) {
+    if (["waiting", "queued", "kept"].includes(node.state) && !bars.has(node.node)) continue;
+    const bar = bars.get(node.node) ?? progress.bar(name(node.node), 100, node.state);
+    bars.set(node.node, bar);
+    if (node.state === "running") bar.done(`runs ${node.version}`);
+    else if (node.state === "failed" || node.state === "stuck") bar.fail(node.health || node.error);
+    else if (node.state === "rolled-back" || node.state === "kept") bar.fail(node.state);
+    else bar.update(node.percent, node.state);
+  }
+}
+
+export interface RunParts {
+  session: MeshSession;
+  opened: OpenRollout;
+  progress: Progress;
+  /** Milliseconds between the frames of one sender; computed from the mesh unless given. */
+  pace?: number;
+}
+
+/** Takes up what the journal holds, does what `first` asks for, and stays until the end or Ctrl-C. */
+export async function carryOut(
+  context: CommandContext,
+  { session, opened, progress, pace }: RunParts,
+  first: (rollout: RunningRollout) => void,
+): Promise<ExitCode> {
+  const { engine } = session.node;
+  let failure: EspalierError | null = null;
+  const { transport } = replay(opened.journal.events).policy;
+  const rollout = createRollout(null, {
+    now: () => session.now(),
+    every(milliseconds, run) {
+      const timer = engine.every(milliseconds, run);
+      return () => engine.cancel(timer);
+    },
+    distribution: createDistribution(session.node, opened.image, { transport, pace }),
+    onTelemetry: (listener) => session.onTelemetry(listener),
+    journal: opened.journal,
+    failed: (error) => void (failure = error),
+  });
+  const name = nameIn(rollout.record());
+  const bars = new Map<number, Bar>();
+  rollout.onEvent((event) => progress.log(event.text));
+  try {
+    first(rollout);
+    while (!isOver(rollout.record()) && !context.signal.aborted && !failure) {
+      for (const wish of opened.takeWishes()) fulfil(rollout, wish, (text) => progress.log(text));
+      draw(bars, progress, rollout.view(), name);
+      await new Promise<void>((resolve) => engine.after(LOOK_MS, resolve));
+    }
+    draw(bars, progress, rollout.view(), name);
+  } finally {
+    rollout.close();
+    opened.release();
+    progress.stop();
+  }
+  if (failure) throw failure;
+  const view = rollout.view();
+  if (!isOver(rollout.record())) {
+    context.stderr.write(
+      `Rollout ${view.id} stands still, and nothing was taken back; nodes that hold the image start it by themselves after ` +
+        `five minutes. Go on with "espalier rollout resume ${view.id}", or end it with "espalier rollout abort ${view.id}".\n`,
+    );
+  }
+  return reportRollout(context, rollout.record(), view);
+}
+
+export interface NewRollout {
+  image: Image;
+  fleet: readonly NodeFacts[];
+  policy: Policy;
+  /** Say what would happen, and do nothing. */
+  dryRun: boolean;
+}
+
+/** A new rollout, from its preview on. @throws EspalierError UNKNOWN_NODE, NO_TARGETS */
+export async function beginRollout(
+  context: CommandContext,
+  store: RolloutStore,
+  { image, fleet, policy, dryRun }: NewRollout,
+  parts: Omit<RunParts, "opened">,
+): Promise<ExitCode> {
+  const now = parts.session.now();
+  const id = store.freeId(rolloutId(now, image.manifest.version));
+  const planned = planRollout(id, fleet, imageFacts(image), policy, now);
+  const record = replay([planned]);
+  if (dryRun) {
+    parts.progress.stop();
+    context.report({ ...planned, dryRun: true }, () => `${previewText(record)}\nNothing was sent.`);
+    return EXIT.ok;
+  }
+  parts.progress.log(previewText(record));
+  const opened = store.create(id, image);
+  opened.journal.append(planned);
+  return carryOut(context, { ...parts, opened: { ...opened, journal: withPlan(opened, planned) } }, (rollout) =>
+    rollout.start(),
+  );
+}
+
+/** The journal as it stands after the plan was written. */
+function withPlan(opened: OpenRollout, planned: ReturnType<typeof planRollout>): OpenRollout["journal"] {
+  const { journal } = opened;
+  return { events: [planned], append: (event) => journal.append(event), close: () => journal.close() };
+}
