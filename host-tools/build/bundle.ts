@@ -83,7 +83,10 @@ export async function bundle(options: BundleOptions): Promise<Bundle> {
     sourcemap: "external",
     sourcesContent: false,
   });
-  return finish(minified.code.replace(/[;,]\s*of;\s*$/, ";"), flat.retrace(decodeSourceMap(minified.map), decodeSourceMap(linked.map)));
+  return finish(
+    minified.code.replace(/[;,]\s*of;\s*$/, ";"),
+    flat.retrace(decodeSourceMap(minified.map), decodeSourceMap(linked.map)),
+  );
 }
 
 /** Checks a linked script, rearranges it for the engine and checks it again. */

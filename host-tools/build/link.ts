@@ -75,6 +75,7 @@ export async function link(root: string, imports: readonly string[], define: Rec
       throw new BuildError([...findings, ...error.errors.map((problem) => fromEsbuild(problem, maps))]);
     });
   if (findings.length > 0) throw new BuildError(findings);
-  const output = (ending: string): string => result.outputFiles.find(({ path: file }) => file.endsWith(ending))?.text ?? "";
+  const output = (ending: string): string =>
+    result.outputFiles.find(({ path: file }) => file.endsWith(ending))?.text ?? "";
   return { code: output(".js"), map: output(".map"), modules: Object.keys(result.metafile.inputs) };
 }

@@ -345,7 +345,13 @@ export function overlay(script: string): string {
   };
 
   const main = render(0, code.length, null);
-  const texts = order.map(({ node }) => arrow(node, render) ?? `(${render(node.start, node.end, node)})`);
+  const texts = order.map(({ node }) => {
+    const short = arrow(node, render);
+    if (short !== null) return short;
+    // A function expression may call itself by its name.
+    if (node.type === "FunctionExpression") return `(${render(node.start, node.end, node)})`;
+    return `(function${render(code.indexOf("(", (node.id as AnyNode).end), node.end, node)})`;
+  });
   return place(main, texts);
 }
 
