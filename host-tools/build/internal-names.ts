@@ -58,18 +58,35 @@ function nameText(name: ts.Node | undefined): string {
   return name && (ts.isIdentifier(name) || ts.isStringLiteral(name)) ? name.text : "";
 }
 
-/** The files that a source imports from, types included, relative to `firmware`. */
-function importsOf(firmware: string, file: string, source: ts.SourceFile): string[] {
-  return source.statements.flatMap((statement) => {
-    if (!ts.isImportDeclaration(statement) && !ts.isExportDeclaration(statement)) return [];
-    const from = nameText(statement.moduleSpecifier);
-    if (!from.startsWith(".")) return [];
-    const target = path.posix.join(path.posix.dirname(file), `${from}.ts`);
-    return existsSync(path.join(firmware, target)) ? [target] : [];
-  });
+interface Import {
+  /** Relative to `firmware`. */
+  file: string;
+  names: string[];
 }
 
-/** The firmware's part of a bundle, with the sources that its types come from. */
+function importsOf(firmware: string, file: string, source: ts.SourceFile): Import[] {
+  const found: Import[] = [];
+  for (const statement of source.statements) {
+    if (!ts.isImportDeclaration(statement) && !ts.isExportDeclaration(statement)) continue;
+    const from = nameText(statement.moduleSpecifier);
+    const target = path.posix.join(path.posix.dirname(file), `${from}.ts`);
+    if (!from.startsWith(".") || !existsSync(path.join(firmware, target))) continue;
+    const bindings = ts.isImportDeclaration(statement) ? statement.importClause?.namedBindings : statement.exportClause;
+    const named = bindings && (ts.isNamedImports(bindings) || ts.isNamedExports(bindings)) ? bindings.elements : [];
+    found.push({ file: target, names: [...named].map((one) => nameText(one.propertyName ?? one.name)) });
+  }
+  return found;
+}
+
+function declaresType(source: ts.SourceFile, names: readonly string[]): boolean {
+  return source.statements.some(
+    (one) =>
+      (ts.isInterfaceDeclaration(one) || ts.isTypeAliasDeclaration(one) || ts.isClassDeclaration(one)) &&
+      names.includes(nameText(one.name)),
+  );
+}
+
+/** The firmware's part of a bundle, and the sources that its types come from. */
 function sourcesOf(firmware: string, modules: readonly string[]): Map<string, ts.SourceFile> {
   const found = new Map<string, ts.SourceFile>();
   const pending = modules.filter((module) => module.startsWith("firmware/")).map((module) => module.slice(9));
@@ -77,7 +94,9 @@ function sourcesOf(firmware: string, modules: readonly string[]): Map<string, ts
     if (found.has(file)) continue;
     const source = parse(path.join(firmware, file));
     found.set(file, source);
-    pending.push(...importsOf(firmware, file, source));
+    for (const one of importsOf(firmware, file, source)) {
+      if (!found.has(one.file) && declaresType(parse(path.join(firmware, one.file)), one.names)) pending.push(one.file);
+    }
   }
   return found;
 }
@@ -131,9 +150,9 @@ function survey(firmware: string, modules: readonly string[]): Names {
         for (const property of node.properties) names.kept.add(nameText(property.name));
       }
       if (ts.isPropertyAssignment(node) && isCold(node)) names.kept.add(nameText(node.name));
-      // A sentence is no list of names.
-      if ((ts.isStringLiteral(node) || ts.isTemplateLiteralToken(node)) && !node.text.includes(" ")) {
-        for (const word of node.text.match(/\w+/g) ?? []) names.kept.add(word);
+      // A name, or a list of them.
+      if (ts.isStringLiteralLike(node) && /^[\w,]+$/.test(node.text)) {
+        for (const word of node.text.split(",")) names.kept.add(word);
       }
       ts.forEachChild(node, visit);
     };

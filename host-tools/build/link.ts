@@ -31,7 +31,7 @@ export interface Linked {
   code: string;
   /** Source map of `code`, JSON. */
   map: string;
-  /** What it is made of, relative to the root. */
+  /** The sources that something is left of, relative to the root. */
   modules: string[];
 }
 
@@ -77,5 +77,9 @@ export async function link(root: string, imports: readonly string[], define: Rec
   if (findings.length > 0) throw new BuildError(findings);
   const output = (ending: string): string =>
     result.outputFiles.find(({ path: file }) => file.endsWith(ending))?.text ?? "";
-  return { code: output(".js"), map: output(".map"), modules: Object.keys(result.metafile.inputs) };
+  const modules = Object.values(result.metafile.outputs)
+    .flatMap(({ inputs }) => Object.entries(inputs))
+    .filter(([, { bytesInOutput }]) => bytesInOutput > 0)
+    .map(([file]) => file);
+  return { code: output(".js"), map: output(".map"), modules };
 }
