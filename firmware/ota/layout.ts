@@ -41,6 +41,8 @@ export const STAGE_BLOB_OK = 16;
 export const STAGE_COMPLETE = 17;
 export const STAGE_GIVEN_UP = 18;
 export const STAGE_ERASED = 19;
+/** Offered to everybody, not to named nodes alone: it may be handed on to whoever asks for something newer. */
+export const STAGE_FREE = 20;
 export const STAGE_MARKS = 32;
 export const STAGE_BLOB = 1024;
 export const STAGE_HEADER = 12288;

@@ -49,7 +49,8 @@ export function answerQuery(node: UpdateNode, pkg: Package): void {
   const staged = readStage(node.stage);
   if (!staged || !staged.complete || staged.givenUp || identity.trial) return;
   if (pkg.id === undefined) {
-    // Without a name only what has proved itself here is handed on.
+    // Without a name only what has proved itself here is handed on, and what is for everybody.
+    if (!staged.free) return;
     const running = readSlot(node.running);
     if (!running || running.id !== staged.id) return;
     if (pkg.hardware !== identity.hardware || pkg.role !== identity.role) return;

@@ -61,6 +61,8 @@ export interface Session {
   pace: number;
   /** decoded here, and not only passed on */
   forMe: boolean;
+  /** offered to everybody */
+  free: boolean;
 }
 
 export function newSession(offer: Offer, forMe: boolean): Session {
@@ -79,6 +81,7 @@ export function newSession(offer: Offer, forMe: boolean): Session {
     transport: offer.transport,
     pace: offer.pace,
     forMe: forMe,
+    free: offer.only === undefined,
   };
 }
 

@@ -29,6 +29,8 @@ export interface Staged {
   givenUp: boolean;
   /** The payload's pages were erased for this image. */
   erased: boolean;
+  /** It may be handed on to nodes that it was not offered to. */
+  free: boolean;
 }
 
 export function readSlot(slot: Region): Installed | null {
@@ -67,6 +69,7 @@ export function readStage(stage: Region): Staged | null {
     complete: head[at.STAGE_COMPLETE] === at.MARK,
     givenUp: head[at.STAGE_GIVEN_UP] === at.MARK,
     erased: head[at.STAGE_ERASED] === at.MARK,
+    free: head[at.STAGE_FREE] === at.MARK,
   };
 }
 
@@ -75,6 +78,13 @@ export function openStage(stage: Region, id: string, blobBytes: number): void {
   "cold";
   stage.write(at.STAGE_ID, (unhex(id) as Bytes) + le16(blobBytes));
   stage.write(0, at.STAGE_MAGIC);
+}
+
+/** The image `id`, if it is in the stage, is for everybody. */
+export function freeStage(stage: Region, id: string): void {
+  "cold";
+  const staged = readStage(stage);
+  if (staged && staged.id === id && !staged.free) stage.write(at.STAGE_FREE, at.MARK);
 }
 
 /** Which chunks the stage holds, as their marks say. */

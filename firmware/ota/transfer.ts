@@ -28,7 +28,7 @@ import {
   type Session,
   takeManifest,
 } from "./session";
-import { erasePages, openStage, readStage } from "./slots";
+import { erasePages, freeStage, openStage, readStage } from "./slots";
 import type { UpdateNode } from "./update-node";
 import { createXor } from "./xor";
 
@@ -281,6 +281,7 @@ export function createTransfer(node: UpdateNode, s: Session, serving: boolean, r
     erasePages(engine, stage, 0, STAGE_HEADER, function () {
       if (over) return;
       openStage(stage, s.id, s.blobBytes);
+      if (s.free) freeStage(stage, s.id);
       collect();
     });
   }
@@ -481,6 +482,8 @@ export function createTransfer(node: UpdateNode, s: Session, serving: boolean, r
       "cold";
       if (s.transport !== "peer" || s.source === s.origin) s.source = origin;
       s.origin = origin;
+      // The origin is there, and has its reasons to wait.
+      verifiedAt = engine.now();
       if (pulls >= PULL_TRIES) ask();
     },
     offerSource: function (peer: number) {

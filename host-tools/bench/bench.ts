@@ -2,6 +2,7 @@
 import { spawnSync } from "node:child_process";
 import * as path from "node:path";
 import { benchStatus } from "./status";
+import { benchBridge } from "./bridge";
 import { benchUpdates } from "./updates";
 import { measureFlashLine } from "./flash-line";
 
@@ -25,6 +26,7 @@ const PARTS: Record<string, { title: string; run: () => void | Promise<void> }> 
       print(`${(usage * 100).toFixed(1)} % of the line's capacity: ${wireBytes} bytes in ${seconds.toFixed(1)} s`);
     },
   },
+  bridge: { title: "MQTT bridge", run: () => benchBridge(print) },
   costs: {
     title: "Instructions charged by the virtual ESP32 and counted on a real interpreter",
     run: () => program("interpreter-cost.ts"),

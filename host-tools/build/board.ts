@@ -54,12 +54,18 @@ const boardSchema = z
       /** Share of them that a node may hold at the peak of an update. */
       peakFraction: fraction,
     }),
-    bundle: z.strictObject({ bytes: count }),
+    /** Bytes of a bundle, and of one of a role that is allowed more. */
+    bundle: z.strictObject({ bytes: count, roles: z.record(z.string(), count).optional() }),
     /** What runs when both slots are bad; its region is written at provisioning and never again. */
     recovery: z.strictObject({ bytes: count }),
     radio: z.strictObject({
       accessPoint: z.strictObject({ besideStation: z.boolean(), stations: z.number().int().min(0).max(15) }),
       sockets: count,
+      /**
+       * How a role spends them. Mesh: a listener, the parent, a child for each station, two for the airwave (a leaf has no
+       * children). Browsers: a listener, and what web.ts allows at once.
+       */
+      budget: z.record(z.string(), z.strictObject({ mesh: count, browsers: z.number().int().min(0) })),
       /** Datagrams that wait for one socket; the next is lost. */
       waitingDatagrams: count,
     }),
@@ -109,6 +115,10 @@ const boardSchema = z
     // Loader, settings and the filler that aligns the regions lie in front of them, on two pages at most.
     if ((pages + 2) * storage.page > storage.bytes)
       refuse(["regions"], `${pages} pages do not fit into the Storage area`);
+    for (const [role, { mesh, browsers }] of Object.entries(board.radio.budget)) {
+      if (mesh + browsers > board.radio.sockets)
+        refuse(["radio", "budget", role], `${mesh + browsers} sockets are more than radio.sockets`);
+    }
     if (board.memory.restFraction > board.memory.peakFraction)
       refuse(["memory", "restFraction"], "is above memory.peakFraction");
   });

@@ -33,6 +33,8 @@ export interface BridgeOptions {
   influxOrg?: string;
   influxBucket?: string;
   group?: string;
+  config?: string;
+  image?: string[];
   timeout: number;
 }
 
@@ -58,6 +60,8 @@ export function addBridgeOptions(command: Command): void {
     .option("--buffer <folder>", "keep undelivered alerts on disk")
     .option("--buffer-size <MB>", "what undelivered alerts may take", number(0.01, 10000), 10)
     .option("--command-key <file>", "key that commands must be signed with; or ESPALIER_COMMAND_KEY")
+    .option("--image <file>", "what may be installed; may be given again", (file, all: string[] = []) => [...all, file])
+    .option("-c, --config <file>", "names of nodes from a site's file, such as flash.config.json")
     .option("--home-assistant [prefix]", `tell Home Assistant what there is (prefix "${DISCOVERY_PREFIX}")`)
     .option("--prometheus [address]", "serve metrics to Prometheus (127.0.0.1:9469)")
     .option("--max-nodes <number>", "nodes with metrics of their own", number(1, 100000), 1000)

@@ -8,6 +8,8 @@ import { createInfluxWriter } from "../exporters/influx";
 import { sendCommand } from "../exporters/send-command";
 import { checkPrefix, COMMANDS, type CommandName } from "../exporters/topics";
 import { VIA_HELP, openMesh } from "../gateway/open-mesh";
+import { imageFromFile } from "../gateway/push-source";
+import { siteNames } from "./status";
 import {
   addBridgeOptions,
   type BridgeOptions,
@@ -44,6 +46,8 @@ async function run(context: CommandContext, options: BridgeOptions): Promise<Exi
   const prefix = checkPrefix(options.prefix);
   const key = commandKey(options, env);
   const parts = {
+    images: (options.image ?? []).map(imageFromFile),
+    names: siteNames(options.config),
     broker: options.url === undefined ? null : brokerOptions(options, "bridge", env),
     discoveryPrefix: options.homeAssistant === undefined ? null : homeAssistantPrefix(options.homeAssistant),
     prometheus: options.prometheus === undefined ? null : prometheusAddress(options.prometheus),
@@ -63,6 +67,7 @@ async function run(context: CommandContext, options: BridgeOptions): Promise<Exi
       intervalMs: options.interval * 1000,
       maxNodes: options.maxNodes,
       events: () => eventStore(options),
+      journals: options.buffer,
       log,
     });
     await interrupted(context);

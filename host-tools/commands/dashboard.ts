@@ -6,12 +6,15 @@ import { type CommandDefinition, requireOptions } from "../command";
 import { CONFIG_FILE, loadSite } from "../config/load";
 import type { Site } from "../config/schema";
 import { newToken } from "../dashboard/guard";
+import { createLiveDesk } from "../dashboard/live-desk";
 import { openHistory } from "../dashboard/history";
 import { buildPage } from "../dashboard/page-bundle";
-import { startDashboard } from "../dashboard/server";
+import { type Dashboard, startDashboard } from "../dashboard/server";
 import { EspalierError, EXIT } from "../errors";
 import { createCollector } from "../gateway/collector";
 import { openMesh, VIA_HELP } from "../gateway/open-mesh";
+import { imageFromFile } from "../gateway/push-source";
+import { openJournal } from "../gateway/rollout/journal";
 
 interface DashboardCommandOptions {
   via: string;
@@ -19,6 +22,7 @@ interface DashboardCommandOptions {
   port: number;
   history: string;
   config?: string;
+  image?: string[];
   readOnly: boolean;
 }
 
@@ -72,6 +76,7 @@ export const dashboard: CommandDefinition = {
       )
       .option("--history <file>", "database of what was seen", path.join(".espalier", "history.db"))
       .option("--config <file>", `site with the nodes' names; ${CONFIG_FILE} where there is one`)
+      .option("--image <file...>", "images that can be rolled out, as espalier sign and espalier push make them")
       .option("--read-only", "nobody can change anything through the page", false);
   },
 
@@ -80,10 +85,23 @@ export const dashboard: CommandDefinition = {
     const options = given as unknown as DashboardCommandOptions;
     const site = siteOf(options.config);
     const say = (text: string): void => void context.stderr.write(`${text}\n`);
+    const images = (options.image ?? []).map((file) => imageFromFile(file));
     const page = await buildPage();
     const session = await openMesh(options.via);
     const history = openHistory({ file: options.history, now: session.now });
     const collector = createCollector(session, { names: site ? namesOf(site) : undefined });
+    const folder = path.join(path.dirname(options.history), "dashboard-rollouts");
+    const desk = createLiveDesk({
+      session,
+      collector,
+      images,
+      journal(id) {
+        fs.mkdirSync(folder, { recursive: true });
+        return openJournal(path.join(folder, `${id}-${Date.now()}.journal`));
+      },
+      event: (event) => running?.event(event),
+    });
+    let running: Dashboard | null = null;
     const token = options.readOnly ? "" : newToken();
     // Simulated time has no clock beside it that could be set.
     const simulated = options.via.startsWith("sim:");
@@ -91,7 +109,7 @@ export const dashboard: CommandDefinition = {
       const server = await startDashboard({
         collector,
         history,
-        desk: null,
+        desk: options.readOnly ? null : desk,
         page,
         version: ownVersion,
         mesh: site?.mesh.name ?? "espalier",
@@ -114,6 +132,7 @@ export const dashboard: CommandDefinition = {
           },
         );
       });
+      running = server;
       const address = token === "" ? `${server.url}/` : `${server.url}/#token=${token}`;
       if (!LOOPBACK.has(options.host)) say("Everybody who reaches this address can look; changes need the token.");
       context.report({ url: address, via: options.via, history: options.history }, () => address);

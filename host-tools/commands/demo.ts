@@ -1,7 +1,11 @@
 import type { CommandDefinition } from "../command";
 import { EXIT } from "../errors";
 import { parseScenario } from "../simulator/scenario";
+import { openDemoDashboard } from "./demo-dashboard";
 import { play, reportRun } from "./simulation";
+
+/** Virtual seconds: while somebody looks at the preview they fly. */
+const UNTIL_WATCHED = 20_000;
 
 /** Twenty boards, three hops, five per cent loss: the main job from beginning to end. */
 export const DEMO = {
@@ -29,23 +33,33 @@ export const demo: CommandDefinition = {
       .option("--loss <share>", "of broadcast frames, 0 to 0.9", "0.05")
       .option("--encoding <name>", "auto, raw, deflate or heatshrink", "deflate")
       .option("--transport <name>", "broadcast or sequential", "broadcast")
+      .option("--no-dashboard", "without the page that shows it live")
+      .option("--stay", "keep the dashboard when the update is over, until Ctrl-C")
       .option("--seed <number>", "another run", String(DEMO.seed));
   },
 
   async run(context, options) {
     const nodes = Number(options.nodes);
+    const beside = options.dashboard && !context.json ? await openDemoDashboard(context) : null;
+    // With waves, even if it is one, the update has a preview to look at.
+    const rollout = beside ? { rollout: { policy: "all-at-once", transport: options.transport } } : {};
     const scenario = parseScenario(
       {
         ...DEMO,
         nodes,
         seed: Number(options.seed),
         radio: { loss: Number(options.loss) },
-        update: { ...DEMO.update, encoding: options.encoding, transport: options.transport },
+        update: { ...DEMO.update, encoding: options.encoding, transport: options.transport, ...rollout },
         expect: { updated: nodes },
+        ...(beside ? { until: UNTIL_WATCHED } : {}),
       },
       "demo",
     );
-    const result = await play(context, scenario, { console: false });
-    return result ? reportRun(context, result) : EXIT.interrupted;
+    try {
+      const result = await play(context, scenario, { console: false, beside });
+      return result ? reportRun(context, result) : EXIT.interrupted;
+    } finally {
+      await beside?.close(options.stay === true);
+    }
   },
 };

@@ -15,6 +15,7 @@ import type { OpenRollout, RolloutStore, Wish } from "../gateway/rollout/store";
 import type { Bar, Progress } from "../ui/progress";
 
 const LOOK_MS = 250;
+const LAST_WORD_MS = 1000;
 
 export function nameIn(record: RolloutRecord): (node: number) => string {
   return (node) => record.nodes[node]?.name ?? node.toString(16).padStart(8, "0");
@@ -97,6 +98,8 @@ export async function carryOut(
       await new Promise<void>((resolve) => engine.after(LOOK_MS, resolve));
     }
     draw(bars, progress, rollout.view(), name);
+    // The last word to the nodes shall leave before the session is closed.
+    await new Promise<void>((resolve) => engine.after(LAST_WORD_MS, resolve));
   } finally {
     rollout.close();
     opened.release();

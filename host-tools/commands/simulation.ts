@@ -5,6 +5,7 @@ import { nodeTable, totals } from "../simulator/report";
 import { runScenario, type ScenarioResult } from "../simulator/run-scenario";
 import type { Scenario } from "../simulator/scenario";
 import type { Bar } from "../ui/progress";
+import type { DemoDashboard } from "./demo-dashboard";
 
 /** Virtual seconds between two lines about a mesh that forms. */
 const FORMING_LINE_SECONDS = 5;
@@ -13,7 +14,7 @@ const FORMING_LINE_SECONDS = 5;
 export async function play(
   context: CommandContext,
   scenario: Scenario,
-  options: { console: boolean },
+  options: { console: boolean; beside?: DemoDashboard | null },
 ): Promise<ScenarioResult | null> {
   let virtual = 0;
   const progress = context.progress({ now: () => virtual * 1000, unit: "%" });
@@ -21,12 +22,14 @@ export async function play(
   let inMesh = -1;
   let said = -Infinity;
   const result = await runScenario(scenario, {
+    ...options.beside?.watcher,
     stopped: () => context.signal.aborted,
     print(node, line) {
       if (options.console) progress.log(`${virtual.toFixed(1).padStart(7)} s  node ${node}: ${line}`);
     },
-    tick({ seconds, inMesh: now, push, phase }) {
+    tick({ seconds, inMesh: now, push, phase, transmissions, lowerBound }) {
       virtual = seconds;
+      options.beside?.counted(transmissions, lowerBound);
       if (phase === "forming" && now !== inMesh && (seconds - said >= FORMING_LINE_SECONDS || now === scenario.nodes)) {
         progress.log(`${seconds.toFixed(1).padStart(7)} s  ${now} of ${scenario.nodes} nodes in the mesh`);
         inMesh = now;

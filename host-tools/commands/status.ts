@@ -104,7 +104,7 @@ export function nodeId(text: string, names: CollectorOptions["names"]): number {
 }
 
 /** Names from the site's file: a node's id is the last four bytes of its access point's address, the chip's own plus one. */
-function siteNames(file: string | undefined): NonNullable<CollectorOptions["names"]> {
+export function siteNames(file: string | undefined): NonNullable<CollectorOptions["names"]> {
   const names = new Map<number, { name?: string }>();
   if (file === undefined) return names;
   for (const { mac, name } of loadSite(file).site.nodes) {

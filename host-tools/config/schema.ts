@@ -90,6 +90,16 @@ const node = z
       .strictObject({ ssid: z.string().min(1).max(32), password: z.union([password, environment]) })
       .optional()
       .describe("A router to join instead of a parent in the mesh"),
+    dashboard: z
+      .strictObject({
+        token: z
+          .union([z.string().regex(/^[\x21-\x7e]{8,64}$/, "must have 8 to 64 printable characters"), environment])
+          .optional()
+          .describe("What changes need; without it the page is for reading only"),
+        port: z.int().min(1).max(65535).default(80),
+      })
+      .optional()
+      .describe('Of role "dashboard"'),
     bridge: bridge.optional().describe('MQTT, for a node with the role "bridge"'),
     telemetrySeconds: z
       .int()

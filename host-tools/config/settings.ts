@@ -44,6 +44,16 @@ export function settingsFor(
         : {}),
     },
     role: node.role,
+    ...(node.dashboard
+      ? {
+          dashboard: {
+            port: node.dashboard.port,
+            ...(node.dashboard.token === undefined
+              ? {}
+              : { token: secret(node.dashboard.token, "dashboard.token", env) }),
+          },
+        }
+      : {}),
     ...(publicKey === null ? {} : { publicKey: publicKey.toString("base64") }),
     ...(meshKey === null ? {} : { meshKey }),
     ...(node.bridge === undefined ? {} : { bridge: bridgeSettings(node.bridge, env) }),

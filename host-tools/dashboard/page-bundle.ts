@@ -18,6 +18,11 @@ export interface Page {
 /** Most bytes of the compressed page: it has to fit beside firmware in a board's flash. */
 export const PAGE_BUDGET = 60 * 1024;
 
+/** The page as it lies in a board's Storage: 16 characters that name its version, then the compressed page. */
+export function storedPage(page: Page): Buffer {
+  return Buffer.concat([Buffer.from(page.tag, "latin1"), page.gzip]);
+}
+
 const FOLDER = path.join(__dirname, "page");
 let built: Promise<Page> | undefined;
 

@@ -11,6 +11,8 @@ export interface RolloutDesk {
   /** @returns nodes that can no longer be stopped, which only "abort" knows @throws EspalierError */
   act(action: RolloutAction): number[];
   onChange(listener: (view: RolloutView | null) => void): () => void;
+  /** Shows a rollout that somebody else planned. */
+  adopt(rollout: Rollout): void;
 }
 
 export interface RolloutDeskOptions {
@@ -55,6 +57,7 @@ export function createRolloutDesk(options: RolloutDeskOptions): RolloutDesk {
   return {
     images: () => [...options.images],
     current: () => current,
+    adopt,
     async preview(request) {
       if (!options.images.some(({ id }) => id === request.image)) {
         throw new EspalierError("NO_SUCH_IMAGE", "there is no image with this id");

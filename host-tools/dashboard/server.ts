@@ -50,6 +50,8 @@ export interface DashboardOptions {
 }
 
 export interface Dashboard {
+  /** Writes something down that happened, and tells browsers. */
+  event(event: MeshEvent): void;
   /** "http://127.0.0.1:4180" */
   readonly url: string;
   readonly live: Live;
@@ -333,6 +335,7 @@ export async function startDashboard(options: DashboardOptions): Promise<Dashboa
   return {
     url: `http://${shown.includes(":") ? `[${shown}]` : shown}:${address.port}`,
     live,
+    event,
     async close() {
       clearInterval(tending);
       for (const end of ends) end();

@@ -7,6 +7,7 @@ import { type Image, makeImage } from "../build/image";
 import { buildLoader } from "../build/loader";
 import type { SiteNode, Site } from "../config/schema";
 import { settingsFor } from "../config/settings";
+import { buildPage, storedPage } from "../dashboard/page-bundle";
 import { EspalierError } from "../errors";
 import { provision } from "./provision";
 
@@ -95,7 +96,8 @@ export function createStorageBuilder(options: StorageBuilderOptions): StorageBui
       if (!parts) built.set(key, (parts = make(node, board)));
       const { code, loader, image, recovery } = await parts;
       const settings = settingsFor(site, node, options.env, options.folder);
-      return { image: provision({ board, loader, settings, code, image, recovery }), bundle: image };
+      const page = node.role === "dashboard" ? storedPage(await buildPage()) : undefined;
+      return { image: provision({ board, loader, settings, code, image, recovery, page }), bundle: image };
     },
   };
 }

@@ -14,6 +14,8 @@ export interface ProvisionOptions {
   /** The first bundle and the image made of it. */
   code: string;
   image: Image;
+  /** What a dashboard serves: see firmware/status/dashboard.ts. */
+  page?: Buffer;
   /** What runs when both slots are bad, and its image; without it such a node waits for its cable. */
   recovery?: { code: string; image: Image };
 }
@@ -39,6 +41,7 @@ export function provision(options: ProvisionOptions): Buffer {
     files: [
       { name: ".boot0", data: options.loader },
       { name: "cfg", data: JSON.stringify(options.settings) },
+      ...(options.page ? [{ name: "page", data: options.page }] : []),
     ],
     area: { name: AREA_FILE, pages, data: area.data },
   });

@@ -1,24 +1,28 @@
 /** Puts together what leaves a mesh: one collector, and the bridge and exporters that were asked for. */
 import type { EspalierNode } from "../../firmware/node";
 import type { Collector, NodeView } from "../gateway/fleet-view";
-import { createCollector } from "../gateway/collector";
+import type { Image } from "../build/image";
+import { type CollectorOptions, createCollector } from "../gateway/collector";
 import type { MeshSession } from "../gateway/mesh-session";
 import { type BrokerOptions, openBroker } from "./broker";
 import type { CommandHost } from "./command-desk";
 import type { EventStore } from "./event-store";
 import { createInfluxWriter, type InfluxOptions, type InfluxState, type InfluxWriter } from "./influx";
 import { alertLine, nodeLine } from "./influx-line";
+import { createMeshUpdates } from "./mesh-updates";
 import { type BridgeState, type MqttBridge, startMqttBridge } from "./mqtt-bridge";
 import { createRegistry, type Endpoint, servePrometheus } from "./prometheus";
 import { statusOf } from "./readings";
 import { topicsFor } from "./topics";
-import { noUpdates, type UpdateDesk } from "./updates";
 
 export interface ExportOptions {
   session: MeshSession;
-  /** One of the session's own unless given. */
-  collector?: Collector;
-  updates?: UpdateDesk;
+  /** What the site calls its nodes. */
+  names?: CollectorOptions["names"];
+  /** What may be installed. */
+  images: readonly Image[];
+  /** Where journals of rollouts are kept; in memory unless given. */
+  journals?: string;
   /** null: no MQTT. */
   broker: BrokerOptions | null;
   /** Opened when it is needed. */
@@ -83,8 +87,8 @@ export async function startExports(options: ExportOptions): Promise<Exports> {
   const { session, prefix, log, version } = options;
   const { engine } = session.node;
   const now = (): number => session.now();
-  const collector = options.collector ?? createCollector(session);
-  const updates = options.updates ?? noUpdates();
+  const collector = createCollector(session, { names: options.names });
+  const updates = createMeshUpdates({ session, collector, images: options.images, folder: options.journals, log });
   const ends: (() => void)[] = [];
   let mqtt: MqttBridge | null = null;
   let writer: InfluxWriter | null = null;
@@ -95,7 +99,7 @@ export async function startExports(options: ExportOptions): Promise<Exports> {
     await mqtt?.close();
     await endpoint?.close();
     await writer?.close();
-    if (!options.collector) collector.close();
+    collector.close();
   }
 
   try {
@@ -108,6 +112,7 @@ export async function startExports(options: ExportOptions): Promise<Exports> {
       const host: CommandHost = {
         nodes: () => collector.nodes(),
         send: (to, text) => sendMessage(session.node, to, text),
+        query: async (nodes) => void (await collector.query(nodes.length > 0 ? [...nodes] : null)),
         updates,
       };
       mqtt = startMqttBridge({

@@ -5,13 +5,13 @@ import { loadBoard } from "../build/board";
 import { assemble, blobChunks, type Image } from "../build/image";
 import { chooseEncoding } from "../build/choose-encoding";
 import { paceFor, sendersIn } from "../gateway/distribution";
-import type { RolloutView } from "../gateway/fleet-view";
+import type { Rollout, RolloutView } from "../gateway/fleet-view";
 import { signImage } from "../build/sign-image";
 import { type NodeProgress, type Push, startPush } from "../gateway/push";
 import { type Build, buildFor } from "./firmware-builds";
 import { meanLoss } from "./loss";
 import type { Scenario } from "./scenario";
-import type { FleetNode } from "./fleet";
+import type { Fleet, FleetNode } from "./fleet";
 import { judgeRollout, type ScenarioRollout, startScenarioRollout } from "./scenario-rollout";
 import { createScenarioFleet, lossModel } from "./scenario-fleet";
 import { runningVersion } from "./fleet";
@@ -84,7 +84,21 @@ export interface ScenarioResult {
 
 export interface ScenarioWatcher {
   /** Called now and then with virtual seconds and what the laptop sees. */
-  tick?(view: { seconds: number; inMesh: number; push: Push | null; phase: "forming" | "updating" | "after" }): void;
+  tick?(view: {
+    seconds: number;
+    inMesh: number;
+    push: Push | null;
+    phase: "forming" | "updating" | "after";
+    /** Frames with chunks so far, and the least that the tree allows. */
+    transmissions: number;
+    lowerBound: number;
+  }): void;
+  /** The boards are on. */
+  opened?(fleet: Fleet): void;
+  /** Each telemetry frame that reaches the laptop. */
+  telemetry?(frame: Telemetry): void;
+  /** The update's waves are planned; true leaves their start to the watcher. */
+  planned?(rollout: Rollout): boolean;
   print?(node: number, line: string): void;
   /** Each interpreter event of a node: ms that it took, and what it was. */
   event?(node: number, milliseconds: number, label: string): void;
@@ -120,8 +134,10 @@ export async function runScenario(scenario: Scenario, watcher: ScenarioWatcher =
     onTelemetry(frame) {
       telemetry.set(frame.node, frame);
       push?.telemetry(frame);
+      watcher.telemetry?.(frame);
     },
   });
+  watcher.opened?.(fleet);
   const { world } = fleet;
   let transmissions = 0;
   world.observe((frame) => {
@@ -192,7 +208,14 @@ export async function runScenario(scenario: Scenario, watcher: ScenarioWatcher =
     lowerBound = (image.chunks.length + blobChunks(image)) * senders;
     transmissions = 0;
     if (update.rollout) {
-      push = rollout = startScenarioRollout(fleet, scenario, image, telemetry, () => void (pushDone = true));
+      push = rollout = startScenarioRollout(
+        fleet,
+        scenario,
+        image,
+        telemetry,
+        () => void (pushDone = true),
+        watcher.planned,
+      );
       return;
     }
     push = startPush(
@@ -221,7 +244,7 @@ export async function runScenario(scenario: Scenario, watcher: ScenarioWatcher =
     const due = update && (update.at === undefined ? formed >= 0 : seconds >= update.at);
     if (due && pushed < 0) await begin();
     const phase = pushed < 0 ? "forming" : pushDone ? "after" : "updating";
-    watcher.tick?.({ seconds, inMesh, push, phase });
+    watcher.tick?.({ seconds, inMesh, push, phase, transmissions, lowerBound });
     const heard = scenario.expect.unchanged === undefined || telemetry.size >= on;
     if (update ? pushDone && heard && seconds > lastEvent : formed >= 0 && seconds > lastEvent + SETTLE_SECONDS) break;
     // Lets the terminal and Ctrl-C have their turn.

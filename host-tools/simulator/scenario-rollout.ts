@@ -2,7 +2,7 @@
 import type { Telemetry } from "../../firmware/wire/telemetry";
 import type { Image } from "../build/image";
 import { createDistribution } from "../gateway/distribution";
-import type { RolloutView } from "../gateway/fleet-view";
+import type { Rollout, RolloutView } from "../gateway/fleet-view";
 import type { NodeProgress, Push } from "../gateway/push";
 import { memoryJournal } from "../gateway/rollout/journal";
 import type { NodeFacts } from "../gateway/rollout/plan";
@@ -19,7 +19,7 @@ export interface ScenarioRollout extends Push {
 }
 
 /** Unix time at which simulations begin: 2026-01-01. */
-const EPOCH_MS = 1_767_225_600_000;
+export const EPOCH_MS = 1_767_225_600_000;
 
 function factsOf(fleet: Fleet, telemetry: ReadonlyMap<number, Telemetry>, hardware: string): NodeFacts[] {
   const { mesh } = fleet.gateway;
@@ -41,13 +41,14 @@ function factsOf(fleet: Fleet, telemetry: ReadonlyMap<number, Telemetry>, hardwa
   });
 }
 
-/** `telemetry` holds what nodes said before; calls `done` when the rollout has ended, however it did. */
+/** `telemetry` holds what nodes said before; `hold` may keep the start to itself; calls `done` when the rollout has ended, however it did. */
 export function startScenarioRollout(
   fleet: Fleet,
   scenario: Scenario,
   image: Image,
   telemetry: ReadonlyMap<number, Telemetry>,
   done: () => void,
+  hold?: (rollout: Rollout) => boolean,
 ): ScenarioRollout {
   const { gateway } = fleet;
   const { engine } = gateway;
@@ -89,7 +90,7 @@ export function startScenarioRollout(
   }
 
   for (const frame of telemetry.values()) for (const listener of [...frames]) listener(frame);
-  rollout.start();
+  if (!hold?.(rollout)) rollout.start();
 
   return {
     progress,

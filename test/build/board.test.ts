@@ -70,11 +70,12 @@ test.each<[string[], (board: Json) => void]>([
   [["flash.partitions.4"], (board) => (board.flash.partitions[4].bytes = 9e6)],
   [["flash.partitions.2"], (board) => (board.flash.partitions[1].bytes = 99999)],
   [["regions.slot1"], (board) => (board.regions.slot1[0] = 27)],
-  [["regions"], (board) => (board.regions.trust[1] = 200)],
-  [["regions.trust"], (board) => (board.regions.trust[1] = 1)],
-  [["regions.trust"], (board) => delete board.regions.trust],
-  [["regions.recovery"], (board) => (board.recovery.bytes = 70000)],
+  [["regions"], (board) => (board.regions.history[1] = 200)],
+  [["regions.trust", "regions.history"], (board) => (board.regions.trust[1] = 1)],
+  [["regions.history", "regions.trust"], (board) => delete board.regions.trust],
+  [["regions.recovery"], (board) => (board.recovery.bytes = 80000)],
   [["regions.slot0", "regions.slot1"], (board) => (board.bundle.bytes = 400000)],
+  [["radio.budget.dashboard"], (board) => (board.radio.budget.dashboard.browsers = 7)],
   [["memory.restFraction"], (board) => (board.memory.restFraction = 0.9)],
 ])("a wrong board names %j", (paths, change) => {
   expect(issuesOf(change).slice(0, paths.length)).toEqual(paths);

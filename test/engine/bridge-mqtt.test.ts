@@ -145,8 +145,8 @@ describeEngine("a board's bridge inside the interpreter", () => {
 
     it("fits beside a node: variables while idle, and at the peak of a report of ten nodes", () => {
       const [[made, , peak]] = board.of("variables").at(-1) as [number[], unknown];
-      expect(made).toBeLessThan(450);
-      expect(peak).toBeLessThan(1400);
+      expect(made).toBeLessThan(300);
+      expect(peak).toBeLessThan(1000);
     });
   });
 });

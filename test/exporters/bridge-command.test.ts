@@ -1,6 +1,9 @@
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
+import { bundle } from "../../host-tools/build/bundle";
+import { makeImage } from "../../host-tools/build/image";
+import { encodeImageFile } from "../../host-tools/build/image-file";
 import { COMMANDS } from "../../host-tools/commands";
 import { runProgram } from "../../host-tools/program";
 import { createRecorder } from "../ui/support";
@@ -90,11 +93,15 @@ describeWith(["mosquitto", "mosquitto_passwd"], "espalier bridge", () => {
     const directory = fs.mkdtempSync(path.join(os.tmpdir(), "espalier-bridge-"));
     const scenario = path.join(directory, "two.yaml");
     fs.writeFileSync(scenario, "name: two\nseed: 3\nnodes: 2\ntopology: { shape: line, spacing: 8 }\nuntil: 100000\n");
+    const { code } = await bundle({ app: "apps/sensor.ts", role: "node", board: "esp32-devkitc", version: "2.0.0" });
+    const made = { code, product: "espalier", hardware: "ESP32", role: "node", version: "2.0.0" };
+    const image = path.join(directory, "new.espalier");
+    fs.writeFileSync(image, encodeImageFile(makeImage({ ...made, encoding: "heatshrink" })));
     const broker = ["--url", mosquitto.url, "--user", USER, "--prefix", "site/a"];
     const heard = await mosquitto.listen("site/a/#", "homeassistant/#");
     const bridge = new Running([
       ...["--via", `sim:${scenario}?speed=50`, ...broker, "--home-assistant", "--prometheus", "127.0.0.1:0"],
-      ...["--buffer", path.join(directory, "buffer"), "--interval", "30", "--json"],
+      ...["--image", image, "--buffer", path.join(directory, "buffer"), "--interval", "30", "--json"],
     ]);
     try {
       const nodes = () => (heard.last("site/a/status/nodes")?.nodes ?? []) as { id: number; uptime: number | null }[];
@@ -116,6 +123,23 @@ describeWith(["mosquitto", "mosquitto_passwd"], "espalier bridge", () => {
       const message = new Running(["command", "message", `{"to":${nodes()[0]!.id},"text":"grüße"}`, ...broker]);
       expect([await message.ended, message.err.text]).toEqual([0, ""]);
 
+      // A press of the button in Home Assistant.
+      const leaf = nodes().at(-1)!.id;
+      const config = `homeassistant/device/espalier_${leaf.toString(16)}/config`;
+      const entity = () =>
+        (heard.last(config) as unknown as { components: { update: Record<string, string> } } | null)?.components.update;
+      await until("the button", () => entity()?.payload_install !== undefined);
+      await heard.client.publishAsync(entity()!.command_topic!, entity()!.payload_install!, { qos: 1 });
+      const update = () => heard.last(`site/a/status/node/${leaf}`)!.update as Record<string, unknown>;
+      await until("progress", () => update().in_progress === true, 120);
+      expect(update()).toMatchObject({ installed_version: "1.0.0", latest_version: "2.0.0" });
+      await until(
+        "the new version",
+        () => update().installed_version === "2.0.0" && update().in_progress === false,
+        150,
+      );
+      await until("no button", () => entity()?.payload_install === undefined);
+
       bridge.interrupt();
       expect(await bridge.ended).toBe(130);
       expect(JSON.parse(bridge.out.text)).toMatchObject({ nodes: 2, mqtt: { dropped: 0, fault: "" } });
@@ -132,5 +156,5 @@ describeWith(["mosquitto", "mosquitto_passwd"], "espalier bridge", () => {
       await mosquitto.service.remove();
       fs.rmSync(directory, { recursive: true, force: true });
     }
-  });
+  }, 300_000);
 });

@@ -79,6 +79,16 @@ describe("messages of bridges", () => {
 describeWith(["mosquitto", "mosquitto_passwd", "influxd"], "many bridges, one broker, several collectors", () => {
   it("count every report once, and go on when one collector ends", async () => {
     const [mosquitto, influx] = await Promise.all([Mosquitto.start(), Influx.start()]);
+    // A site's own broker passes on to the central one, as docs/bridges.md has it.
+    const edge = await Mosquitto.start({
+      more: [
+        "connection central",
+        `address 127.0.0.1:${mosquitto.port}`,
+        `remote_username ${USER}`,
+        `remote_password ${PASSWORD}`,
+        "topic site/# out 1",
+      ],
+    });
     const collectors: Collecting[] = [];
     const bridges: TestBridge[] = [];
     const log: string[] = [];
@@ -107,10 +117,11 @@ describeWith(["mosquitto", "mosquitto_passwd", "influxd"], "many bridges, one br
         );
       await until("the collectors", () => collectors.every((one) => one.state().connected));
       // A subscription has no answer here; what is published before it stands would be nobody's.
-      await new Promise((resolve) => setTimeout(resolve, 200));
+      await new Promise((resolve) => setTimeout(resolve, 500));
       const fleets = Array.from({ length: 4 }, () => new HandFed([nodeView(0), nodeView(1), nodeView(2)]));
       for (const [i, fleet] of fleets.entries()) {
-        bridges.push(startBridge(fleet, mosquitto.url, { prefix: `site/${i}`, intervalMs: 60000 }));
+        const { url } = i < 2 ? edge : mosquitto;
+        bridges.push(startBridge(fleet, url, { prefix: `site/${i}`, intervalMs: 60000 }));
         fleet.alert(alertView());
       }
       const messages = (): number => collectors.reduce((sum, one) => sum + one.state().messages, 0);
@@ -135,6 +146,7 @@ describeWith(["mosquitto", "mosquitto_passwd", "influxd"], "many bridges, one br
     } finally {
       for (const bridge of bridges) await bridge.close();
       for (const one of collectors) await one.close();
+      await edge.service.remove();
       await mosquitto.service.remove();
       await influx.service.remove();
     }

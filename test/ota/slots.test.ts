@@ -1,6 +1,14 @@
 import * as fc from "fast-check";
 import type { Region } from "../../firmware/engine/engine";
-import { type Installed, openStage, readSlot, readStage, sealSlot, stagedChunks } from "../../firmware/ota/slots";
+import {
+  freeStage,
+  type Installed,
+  openStage,
+  readSlot,
+  readStage,
+  sealSlot,
+  stagedChunks,
+} from "../../firmware/ota/slots";
 import { memoryRegion } from "../../host-tools/device/memory-region";
 
 const ID = "00112233445566ff";
@@ -71,6 +79,7 @@ test("an opened stage reads back; cut at any byte it is no stage", () => {
     complete: false,
     givenUp: false,
     erased: false,
+    free: false,
   });
   const total = bytesOfWork(open);
   expect(total).toBe(14);
@@ -79,6 +88,17 @@ test("an opened stage reads back; cut at any byte it is no stage", () => {
     open(torn(half, cut));
     expect([cut, readStage(half)]).toEqual([cut, null]);
   }
+});
+
+test("only the image that is offered to everybody is free to be handed on", () => {
+  const stage = memoryRegion(4);
+  freeStage(stage, ID);
+  expect(readStage(stage)).toBeNull();
+  open(stage);
+  freeStage(stage, "ffeeddccbbaa9988");
+  expect(readStage(stage)!.free).toBe(false);
+  freeStage(stage, ID);
+  expect(readStage(stage)!.free).toBe(true);
 });
 
 test("marks of chunks are read one by one", () => {

@@ -75,6 +75,12 @@ export function planRollout(
   return { at: now, kind: "planned", id, image, policy, preview, waves, nodes };
 }
 
+/** Nobody was left out on purpose. */
+function isForAll({ targets }: Policy): boolean {
+  const { roles, hardware, versions, nodes, except } = targets;
+  return !roles && !hardware && !versions && !nodes && except.length === 0;
+}
+
 function same(a: readonly number[], b: readonly number[]): boolean {
   return a.length === b.length && a.every((value, i) => value === b[i]);
 }
@@ -192,7 +198,11 @@ export function createRollout(planned: EventOf<"planned"> | null, ports: Rollout
     if (stopped) return;
     const now = ports.now();
     watchMembers(now);
-    for (let event = decide(record, now); event; event = decide(record, now)) if (!commit(event)) return;
+    for (let event = decide(record, now); event; event = decide(record, now)) {
+      if (!commit(event)) return;
+      // From now on nodes hand it on by themselves, to those who come later.
+      if (event.kind === "ended" && event.state === "done" && isForAll(record.policy)) distribution.offer(null);
+    }
     // An answer that comes while the nodes are being told is acted upon after that.
     if (telling) return;
     telling = true;

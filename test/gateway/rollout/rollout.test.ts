@@ -89,6 +89,21 @@ test("a second wave that fails takes the canaries back too", () => {
   expect(fleet.nodes.every(({ image }) => image === OLD)).toBe(true);
 });
 
+test.each([
+  [{}, 1],
+  [{ except: ["n5"] }, 0],
+])("what has proved itself is offered to everybody, unless somebody was left out: %j", (targets, times) => {
+  const fleet = new FakeFleet(6);
+  const rollout = fleet.laptop({ waves: [{ nodes: 2, soak: "2m" }], targets });
+  rollout.start();
+  let open = 0;
+  fleet.heard = (what, nodes) => void (what === "offer" && nodes.length === 6 && open++);
+  expect(fleet.until(over(rollout))).toBe(true);
+  fleet.advance(300);
+  expect(rollout.view().state).toBe("done");
+  expect(open).toBe(times);
+});
+
 test("a node that cannot go back is said to be stuck", () => {
   const fleet = new FakeFleet(6);
   const rollout = fleet.laptop({ waves: [{ nodes: 2 }, { nodes: "100 %" }] });

@@ -218,7 +218,7 @@ export function loadUnchecked(origin: Station, image: Image): void {
   const from = { hashes: 0, hashText: 0, origin: origin.id, source: origin.id };
   const session: Session = {
     ...{ id, manifest, tag, blob, payload, ...from },
-    ...{ blobBytes: image.blob.length, transport: "broadcast", pace: 20, forMe: false },
+    ...{ blobBytes: image.blob.length, transport: "broadcast", pace: 20, forMe: false, free: true },
   };
   const { engine } = origin.member.node;
   const { mesh, airwave } = origin;
