@@ -271,7 +271,6 @@ export function createEspruinoEngine(boot: BootInfo): Engine {
       process.memory();
     },
     memory: function () {
-      "cold";
       const m = process.memory(false);
       return { free: m.free, total: m.total };
     },

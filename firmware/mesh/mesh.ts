@@ -221,7 +221,6 @@ export function createMesh(engine: Engine, config: MeshConfig, events?: MeshEven
       if (router.running) router.changed(null);
     },
     isRoot: function () {
-      "cold";
       return router.isRoot;
     },
     /** Tells that some node is the root, so that this one keeps looking for it. */

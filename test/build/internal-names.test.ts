@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import * as path from "node:path";
 import { INTERNAL, internalNames } from "../../host-tools/build/internal-names";
 import { bundleFiles, runInNode } from "./support";
@@ -11,10 +11,11 @@ test.each(Object.entries(INTERNAL))("%s declares the types that are listed", (fi
 });
 
 test("what is sent, stored, provisioned or shown keeps its name", () => {
-  const files = ["mesh/mesh.ts", "node.ts", "ota/receiver.ts", "ota/transfer.ts", "status/reporter.ts", "app.ts"];
   const names = internalNames(
     ROOT,
-    files.map((file) => `firmware/${file}`),
+    readdirSync(path.join(ROOT, "firmware"), { recursive: true, encoding: "utf8" })
+      .filter((file) => /^(engine|mesh|ota|wire)\W.*[^d]\.ts$|^(node|app)\.ts$/.test(file))
+      .map((file) => `firmware/${file}`),
   );
   expect(names).toContain("blobBytes");
   const outside =
