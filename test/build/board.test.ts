@@ -71,7 +71,7 @@ test.each<[string[], (board: Json) => void]>([
   [["flash.partitions.2"], (board) => (board.flash.partitions[1].bytes = 99999)],
   [["regions.slot1"], (board) => (board.regions.slot1[0] = 27)],
   [["regions"], (board) => (board.regions.history[1] = 200)],
-  [["regions.history"], (board) => (board.regions.trust[1] = 1)],
+  [["regions.trust", "regions.history"], (board) => (board.regions.trust[1] = 1)],
   [["regions.history", "regions.trust"], (board) => delete board.regions.trust],
   [["regions.recovery"], (board) => (board.recovery.bytes = 70000)],
   [["regions.slot0", "regions.slot1"], (board) => (board.bundle.bytes = 400000)],
