@@ -4,6 +4,7 @@ import * as path from "node:path";
 import { benchStatus } from "./status";
 import { benchBridge } from "./bridge";
 import { benchUpdates } from "./updates";
+import { benchDashboard } from "./dashboard";
 import { measureFlashLine } from "./flash-line";
 
 const print = (text: string): void => console.log(text);
@@ -18,6 +19,7 @@ const PARTS: Record<string, { title: string; run: () => void | Promise<void> }> 
   inflate: { title: "Inflate", run: () => program("inflate.ts") },
   updates: { title: "Simulated updates of twenty nodes", run: () => benchUpdates(print) },
   status: { title: "Status: bytes an hour", run: () => benchStatus(print) },
+  dashboard: { title: "Dashboard: page, browsers, load", run: () => benchDashboard(print) },
   repair: { title: "Coded repair of one hop", run: () => program("repair.ts") },
   flash: {
     title: "Flashing 1.5 MB and Storage over a virtual line of 921600 baud",
