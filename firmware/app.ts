@@ -2,6 +2,7 @@
 import { type BootInfo, createEspruinoEngine } from "./engine/espruino";
 import { createNode, type EspalierNode, type Settings } from "./node";
 import type { Mesh } from "./mesh/mesh";
+import { rootTelemetry } from "./status/root";
 import { createDashboard, type NodeDashboard } from "./status/dashboard";
 import { bytesOf } from "./wire/bytes";
 import { createSerialLink } from "./mesh/serial-link";
@@ -38,12 +39,14 @@ export const node: EspalierNode = createNode({
   starts: boot.starts,
   installs: true,
   telemetry:
-    ESPALIER_ROLE === "bridge" || ESPALIER_ROLE === "dashboard"
-      ? receiveTelemetry(function (telemetry) {
-          if (ESPALIER_ROLE === "bridge" && bridge) bridge.observe(telemetry);
-          if (ESPALIER_ROLE === "dashboard" && dashboard) dashboard.received(telemetry);
-        })
-      : null,
+    ESPALIER_ROLE === "root"
+      ? rootTelemetry
+      : ESPALIER_ROLE === "bridge" || ESPALIER_ROLE === "dashboard"
+        ? receiveTelemetry(function (telemetry) {
+            if (ESPALIER_ROLE === "bridge" && bridge) bridge.observe(telemetry);
+            if (ESPALIER_ROLE === "dashboard" && dashboard) dashboard.received(telemetry);
+          })
+        : null,
 });
 
 // A dashboard has its browsers; nobody reaches the mesh through its console.

@@ -11,7 +11,6 @@ import { configuredKey, confirmTrust, readTrust, type SecuritySettings } from ".
 import type { Identity } from "./ota/update-node";
 import type { BridgeSettings } from "./status/bridge";
 import { createReporter } from "./status/reporter";
-import { createSampler } from "./status/sampler";
 import { createStream, type Stream } from "./status/stream";
 import type { TelemetryReceiver } from "./status/telemetry-receiver";
 import { INTERVAL_UNIT } from "./wire/telemetry";
@@ -39,6 +38,8 @@ export interface Settings extends SecuritySettings {
   dashboard?: { token?: string; port?: number };
   /** seconds between painlessMesh status packages (type 604) to all nodes, 10..3600; none unless given */
   statusSeconds?: number;
+  /** Alert rules of a root node in place of the default ones, as texts (rules.ts). */
+  alerts?: string[];
 }
 
 export interface NodeParts {
@@ -130,26 +131,17 @@ export function createNode(parts: NodeParts): EspalierNode {
     parts.updateChanged || function () {},
   );
   const stream = createStream(engine, mesh, airwave, parts.telemetry);
-  const units = Math.round((settings.telemetrySeconds || 0) / INTERVAL_UNIT) || TELEMETRY_UNITS;
-  const sample = createSampler({
-    engine: engine,
-    mesh: mesh,
-    airwave: airwave,
-    receiver: receiver,
-    identity: identity,
-    starts: parts.starts,
-    interval: units,
-  });
-  const reporter = createReporter({
-    engine: engine,
-    mesh: mesh,
-    stream: stream,
-    sample: sample,
-    interval: units * INTERVAL_UNIT * 1000,
-    statusInterval: (settings.statusSeconds || 0) * 1000,
-    identity: identity,
-    receiver: receiver,
-  });
+  const reporter = createReporter(
+    engine,
+    mesh,
+    airwave,
+    stream,
+    receiver,
+    identity,
+    parts.starts,
+    Math.round((settings.telemetrySeconds || 0) / INTERVAL_UNIT) || TELEMETRY_UNITS,
+    (settings.statusSeconds || 0) * 1000,
+  );
   const ready: (() => void)[] = [];
   let trial = parts.trial;
   let connectedSince = -1;

@@ -2,7 +2,7 @@
  * Raw deflate (RFC 1951) in slices, written for an interpreter that pays for every token it passes.
  *
  * Input comes in numbered pieces, output leaves in sequence, and what is farther back than the RAM ring is read from
- * where the output went. RAM: 5.5 KB (tables 3.4 KB, ring 1.5 KB, input 0.3 KB, views), and the text of the code lengths,
+ * where the output went. RAM: 4.2 KB (tables 2.4 KB, ring 1.3 KB, input 0.1 KB, views), and the text of the code lengths,
  * at most 0.6 KB, while a block's tables are made. What each step of the fast loop gained: docs/inflate.md.
  */
 import type { Bytes } from "../engine/engine";
@@ -58,14 +58,18 @@ export const INFLATE_TOO_LONG = -7;
 /** The input ended too early. */
 export const INFLATE_TRUNCATED = -8;
 
-const RING = 1536;
+const RING = 1280;
 /** Bytes that stay in the ring when it is emptied; no less than LONGEST, so that a match is either in it or all written. */
-const KEEP = 320;
-/** Literals that one load of input can hold, with what the load before left. */
-const RUN = 416;
+const KEEP = 264;
+/**
+ * Literals that one load of input can hold. Their loop looks at nothing but the next code, so this also is what bounds
+ * it: some 80 ms of an ESP32.
+ */
+const RUN = 128;
 /** Where the fast loop stops at the latest. */
-const FULL = RING - RUN - LONGEST;
-const INPUT = 256;
+const FULL = RING - RUN - LONGEST - 32;
+/** Bytes of a load: RUN codes of the shortest that a literal has, up to this. */
+const INPUT = 96;
 /** Input loaded at a time outside of a block's data. */
 const HEAD_INPUT = 24;
 const PADDING = "\xff\xff\xff\xff\xff\xff\xff\xff";
@@ -265,7 +269,7 @@ export function createInflate(io: InflateIo): Inflate {
     if (put > sent) {
       const erased = !base && !sent && io.view && io.view.charCodeAt(0) === 255;
       let out = area(origin + sent, put - sent);
-      if (typeof out !== "string") {
+      if (typeof out === "number") {
         out = "";
         for (let i = sent; i < put; i++) out += String.fromCharCode(ring[i]);
       }
@@ -384,7 +388,7 @@ export function createInflate(io: InflateIo): Inflate {
 
   function readCodeLengths(): number {
     "cold";
-    for (let budget = 32; budget > 0; budget--) {
+    for (let budget = 18; budget > 0; budget--) {
       const missing = need(14);
       if (missing) return missing;
       const found = codes.distances[hold & DISTANCE_MASK];
@@ -421,7 +425,7 @@ export function createInflate(io: InflateIo): Inflate {
       // A load must not hold more literals than the ring has room for.
       let shortest = 1;
       while (shortest < 6 && literalLengths.indexOf(String.fromCharCode(shortest)) < 0) shortest++;
-      load = Math.min(INPUT, shortest * 48);
+      load = (shortest * RUN) >> 3;
       unload();
       state = DATA;
       top();

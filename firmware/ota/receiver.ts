@@ -4,11 +4,12 @@
  */
 import type { Bytes } from "../engine/engine";
 import { PAGE } from "../engine/engine";
-import type { Package } from "../wire/packages";
+import { OTA_ANNOUNCE, OTA_DATA, type Package } from "../wire/packages";
 import { unhex } from "../wire/bytes";
 import { FRAME_CHUNK, FRAME_CODED, FRAME_POLL } from "../wire/frames";
 import { MAX_BLOB } from "./image";
 import { MARK, SLOT_BAD, STAGE_GIVEN_UP } from "./layout";
+import { createDownload, type Download } from "./painless";
 import { answerQuery, sendQuery, sourceWanted } from "./peers";
 import type { ServerStats } from "./server";
 import {
@@ -84,6 +85,8 @@ export function createReceiver(
   let transfer: Transfer | null = null;
   /** The last offer heard, for nodes that only pass on. */
   let offered: Offer | null = null;
+  /** What comes by painlessMesh's own packages, once there was something. */
+  let download: Download | null = null;
   /** An image that failed here for its own fault is not taken again before a restart, and with what code. */
   let failedId = "";
   let failedCode = "";
@@ -288,12 +291,24 @@ export function createReceiver(
     else if (same && type === PACKAGE_ACTIVATE && meant(pkg, mesh.getNodeId())) t.activate();
   }
 
+  function painless(pkg: Package): void {
+    "cold";
+    if (!download)
+      download = createDownload(node, function (o) {
+        if (o) onOffer(o as unknown as Package);
+        return transfer;
+      });
+    download(pkg);
+  }
+
   // One function for all of them: each costs memory whether anything is updated or not.
   function dispatch(pkg: Package, neighbour: number): void {
     const type = pkg.type;
     const t = transfer;
     const same = t && t.session.id === pkg.id;
-    if (type === PACKAGE_NAK) onNak(pkg, neighbour);
+    if (type <= OTA_DATA) {
+      if (download || pkg.role === identity.role) painless(pkg);
+    } else if (type === PACKAGE_NAK) onNak(pkg, neighbour);
     else if (type === PACKAGE_PULL) onPull(pkg);
     else if (type === PACKAGE_QUERY) answerQuery(node, pkg);
     else if (type === PACKAGE_PIECE) {
@@ -310,6 +325,8 @@ export function createReceiver(
     PACKAGE_ROLLBACK,
     PACKAGE_QUERY,
     PACKAGE_SOURCE,
+    OTA_ANNOUNCE,
+    OTA_DATA,
   ]) {
     mesh.onPackage(type, dispatch);
   }

@@ -6,12 +6,23 @@
  * What lies behind a lost node is muted: its alerts stand, and tell by which alert they are inhibited.
  */
 import { type Fleet, type FleetNode, MISSED, SILENT } from "./fleet";
-import { type AlertRule, NODE_LOST } from "./rules";
+import {
+  RULE_ABOVE,
+  RULE_ENTER,
+  RULE_EXIT,
+  RULE_HOLD,
+  RULE_KEEP,
+  RULE_NUMBERS,
+  RULE_SEVERITY,
+  type RuleSet,
+} from "./rules";
 
 export type AlertState = "pending" | "firing" | "nodata" | "resolved";
 
 export interface Alert {
   rule: string;
+  /** Of the rule in its set. */
+  index: number;
   severity: number;
   node: number;
   state: AlertState;
@@ -32,8 +43,7 @@ export interface Alert {
 
 export interface AlertOptions {
   fleet: Fleet;
-  /** Asked for at each look, so that a board can read them out of flash. */
-  rules(): AlertRule[];
+  rules: RuleSet;
   /** An alert came into another state, or is muted or flapping in another way. */
   changed(alert: Alert): void;
   /** Alerts kept at most; resolved ones go first. */
@@ -53,10 +63,12 @@ export type Alerts = ReturnType<typeof createAlerts>;
 
 export function createAlerts(options: AlertOptions) {
   const fleet = options.fleet;
+  const rules = options.rules;
+  const numbers = rules.numbers;
   const list: Alert[] = [];
 
-  function find(rule: string, node: number): Alert | null {
-    for (let i = 0; i < list.length; i++) if (list[i].node === node && list[i].rule === rule) return list[i];
+  function find(index: number, node: number): Alert | null {
+    for (let i = 0; i < list.length; i++) if (list[i].node === node && list[i].index === index) return list[i];
     return null;
   }
 
@@ -68,9 +80,9 @@ export function createAlerts(options: AlertOptions) {
     options.changed(alert);
   }
 
-  function open(rule: AlertRule, node: number, now: number): Alert {
+  function open(index: number, node: number, now: number): Alert {
     "cold";
-    const known = find(rule.id, node);
+    const known = find(index, node);
     if (known) {
       known.since = 0;
       known.acknowledged = false;
@@ -85,15 +97,16 @@ export function createAlerts(options: AlertOptions) {
       list.splice(oldest < 0 ? 0 : oldest, 1);
     }
     const alert: Alert = {
-      rule: rule.id,
-      severity: rule.severity,
+      rule: rules.id(index),
+      index: index,
+      severity: numbers[index * RULE_NUMBERS + RULE_SEVERITY],
       node: node,
       state: "resolved",
       at: now,
       since: 0,
       seenAt: now,
       value: 0,
-      threshold: rule.enter,
+      threshold: numbers[index * RULE_NUMBERS + RULE_ENTER],
       inhibitedBy: 0,
       flapping: false,
       acknowledged: false,
@@ -126,7 +139,7 @@ export function createAlerts(options: AlertOptions) {
   /** The nearest lost node between a node and the root, or 0. */
   function lostAbove(id: number): number {
     return fleet.ancestor(id, function (node) {
-      const alert = find(NODE_LOST, node.id);
+      const alert = find(rules.lost, node.id);
       return !!alert && alert.state === "firing";
     });
   }
@@ -136,32 +149,50 @@ export function createAlerts(options: AlertOptions) {
     "cold";
     return (
       fleet.ancestor(id, function (node) {
-        const alert = find(NODE_LOST, node.id);
+        const alert = find(rules.lost, node.id);
         return node.metrics[MISSED] > 1 && !(alert && alert.state === "firing");
       }) > 0
     );
   }
 
-  function apply(rule: AlertRule, node: FleetNode, muted: number, now: number): void {
-    const value = node.metrics[rule.metric];
-    let alert = find(rule.id, node.id);
+  function apply(index: number, node: FleetNode, muted: number, now: number, stale: boolean): void {
+    const at = index * RULE_NUMBERS;
+    const metric = numbers[at];
+    const value = node.metrics[metric];
+    const alert = list.length ? find(index, node.id) : null;
+    // Nearly always: there is no alert, and no reason for one. What is unknown is no reason for anything.
+    if (!alert && !(numbers[at + RULE_ABOVE] ? value > numbers[at + RULE_ENTER] : value < numbers[at + RULE_ENTER]))
+      return;
+    judge(index, node, muted, now, stale && metric !== MISSED && metric !== SILENT, alert, value);
+  }
+
+  function judge(
+    index: number,
+    node: FleetNode,
+    muted: number,
+    now: number,
+    stale: boolean,
+    known: Alert | null,
+    value: number,
+  ): void {
+    "cold";
+    const at = index * RULE_NUMBERS;
+    let alert = known;
     const active = alert !== null && alert.state !== "resolved";
-    const silence = rule.metric === MISSED || rule.metric === SILENT;
-    if (!silence && fleet.stale(node, now)) {
+    if (stale) {
       if (alert && alert.state === "firing") enter(alert, "nodata", now);
       else if (alert && alert.state === "pending") enter(alert, "resolved", now);
       if (alert && active) mute(alert, muted);
       return;
     }
-    // Unknown is no reason for anything.
     if (value !== value) return;
-    const limit = active && alert!.state !== "pending" ? rule.exit : rule.enter;
-    const bad = rule.above ? value > limit : value < limit;
+    const limit = numbers[at + (active && alert!.state !== "pending" ? RULE_EXIT : RULE_ENTER)];
+    const bad = numbers[at + RULE_ABOVE] ? value > limit : value < limit;
     if (alert) check(alert, bad, now, node.interval * CHECK_EVERY);
     if (!bad && !active) return;
     if (bad) {
       if (!active) {
-        alert = open(rule, node.id, now);
+        alert = open(index, node.id, now);
         check(alert, true, now, node.interval * CHECK_EVERY);
         alert.value = value;
         enter(alert, "pending", now);
@@ -170,8 +201,8 @@ export function createAlerts(options: AlertOptions) {
       a.value = value;
       a.seenAt = now;
       if (a.state === "nodata") enter(a, "firing", now);
-      else if (a.state === "pending" && now - a.at >= rule.hold * 1000) {
-        if (rule.id === NODE_LOST && !muted && now - a.at < VERDICT_MS && doubtAbove(node.id)) return;
+      else if (a.state === "pending" && now - a.at >= numbers[at + RULE_HOLD] * 1000) {
+        if (index === rules.lost && !muted && now - a.at < VERDICT_MS && doubtAbove(node.id)) return;
         a.inhibitedBy = muted;
         enter(a, "firing", now);
       }
@@ -180,7 +211,7 @@ export function createAlerts(options: AlertOptions) {
       if (a.state === "pending") enter(a, "resolved", now);
       else {
         if (a.state === "nodata") enter(a, "firing", now);
-        if (now - a.seenAt >= rule.keep * 1000 && !a.flapping) enter(a, "resolved", now);
+        if (now - a.seenAt >= numbers[at + RULE_KEEP] * 1000 && !a.flapping) enter(a, "resolved", now);
       }
     }
     mute(alert as Alert, muted);
@@ -192,20 +223,26 @@ export function createAlerts(options: AlertOptions) {
     options.changed(alert);
   }
 
+  function byName(rule: string, node: number): Alert | null {
+    "cold";
+    for (let i = 0; i < list.length; i++) if (list[i].node === node && list[i].rule === rule) return list[i];
+    return null;
+  }
+
   return {
     list: list,
-    find: find,
+    find: byName,
     /** Holds all rules against a node; after new values, and every few seconds besides. */
     look: function (node: FleetNode, now: number): void {
       "cold";
       if (!node.heardAt) return;
-      const rules = options.rules();
-      const muted = lostAbove(node.id);
-      for (let i = 0; i < rules.length; i++) apply(rules[i], node, muted, now);
+      const muted = list.length ? lostAbove(node.id) : 0;
+      const stale = fleet.stale(node, now);
+      for (let i = 0; i < rules.count; i++) apply(i, node, muted, now, stale);
     },
     acknowledge: function (rule: string, node: number): boolean {
       "cold";
-      const alert = find(rule, node);
+      const alert = byName(rule, node);
       if (!alert || alert.state === "resolved") return false;
       alert.acknowledged = true;
       options.changed(alert);

@@ -85,10 +85,19 @@ export function createBridge(engine: Engine, mesh: Mesh, settings: BridgeSetting
       willTopic: status + "bridge",
       willText: "offline",
     },
-    { up: up, down: function () {}, message: message },
+    {
+      up: function () {
+        up();
+      },
+      down: function () {},
+      message: function (topic, text, retained) {
+        message(topic, text, retained);
+      },
+    },
   );
 
   function find(id: number): BridgedNode | null {
+    "cold";
     for (let i = 0; i < nodes.length; i++) if (nodes[i].id === id) return nodes[i];
     return null;
   }
@@ -365,6 +374,7 @@ export function createBridge(engine: Engine, mesh: Mesh, settings: BridgeSetting
 
   /** Looks for silence, and says one thing a second, so that the interpreter is never busy for long. */
   function tick(): void {
+    "cold";
     const now = engine.now();
     for (let i = 0; i < nodes.length; i++) {
       const node = nodes[i];
@@ -395,7 +405,9 @@ export function createBridge(engine: Engine, mesh: Mesh, settings: BridgeSetting
     start: function () {
       "cold";
       mqtt.start();
-      engine.every(1000, tick);
+      engine.every(1000, function () {
+        tick();
+      });
     },
     observe: observe,
     stats: mqtt.stats,

@@ -58,6 +58,10 @@ export interface FleetNode {
   parent: number;
   root: boolean;
   role: number;
+  /** Of the values before. */
+  uptime: number;
+  starts: number;
+  sequence: number;
   /** Version as one number, major * 2^24 + minor * 2^16 + patch. */
   version: number;
   /** Of the last telemetry or status, and of the last sign of life; ms. */
@@ -93,6 +97,8 @@ export interface FleetOptions {
   interval: number;
   /** Nodes kept at most; beyond them the one that was silent for longest is forgotten. */
   limit: number;
+  /** Runs something soon, in another event, so that none takes long; at once unless given. */
+  later?(run: () => void): void;
   hooks: FleetHooks;
 }
 
@@ -142,6 +148,9 @@ export function createFleet(options: FleetOptions) {
       parent: 0,
       root: false,
       role: 255,
+      uptime: 0,
+      starts: 0,
+      sequence: 0,
       version: 0,
       heardAt: 0,
       aliveAt: now,
@@ -169,31 +178,35 @@ export function createFleet(options: FleetOptions) {
   }
 
   /** Restarts since the values before; more than one may have gone by unheard. */
-  function countRestarts(node: FleetNode, before: Telemetry, t: Telemetry, now: number): number {
+  function countRestarts(node: FleetNode, t: Telemetry, now: number): number {
     "cold";
-    const started = (t.starts - before.starts) & 255;
+    const started = (t.starts - node.starts) & 255;
     // A state page that was erased begins to count anew.
     if (started) return started > 200 ? 1 : started;
-    const expected = before.uptime + (now - node.heardAt) / 1000;
-    return t.uptime < before.uptime || t.uptime + UPTIME_SLACK < expected ? 1 : 0;
+    const expected = node.uptime + (now - node.heardAt) / 1000;
+    return t.uptime < node.uptime || t.uptime + UPTIME_SLACK < expected ? 1 : 0;
   }
 
-  function compare(node: FleetNode, before: Telemetry, t: Telemetry, now: number): void {
+  function compare(node: FleetNode, t: Telemetry, now: number): void {
     "cold";
     const numbers = node.numbers;
     const news = hooks.news;
-    const restarts = t.starts || before.starts ? countRestarts(node, before, t, now) : t.uptime < before.uptime ? 1 : 0;
+    const restarts = t.starts || node.starts ? countRestarts(node, t, now) : t.uptime < node.uptime ? 1 : 0;
     for (let i = 0; i < restarts && i < 4; i++) addTime(numbers, RESTARTS, seconds(now));
     if (restarts) {
       forgetMemory(numbers);
       if (restarts > 1 || t.reset !== 1) node.resetAt = now;
       if (news) news("restarted", node);
-    } else addFrames(numbers, (t.sequence - before.sequence) & 65535);
-    if (before.parent !== t.parent && !restarts) {
+    } else addFrames(numbers, (t.sequence - node.sequence) & 65535);
+    if (node.parent !== t.parent && !restarts) {
       addTime(numbers, MOVES, seconds(now));
+      node.parent = t.parent;
       if (news) news("moved", node);
     }
-    if (packVersion(before) !== packVersion(t) && news) news("version", node);
+    if (node.version !== packVersion(t)) {
+      node.version = packVersion(t);
+      if (news) news("version", node);
+    }
   }
 
   /** A node that knows neither a neighbour, nor the root that there is. */
@@ -210,16 +223,24 @@ export function createFleet(options: FleetOptions) {
   function observe(t: Telemetry, now: number): FleetNode {
     "cold";
     let node = find(t.node);
-    const fresh = !node || !node.frame;
+    const fresh = !node || !node.heardAt;
     node = node || add(t.node, now);
-    const before = values(node);
+    const before = node.heardAt > 0;
     const numbers = node.numbers;
     const metrics = node.metrics;
     const time = seconds(now);
+    if (before) compare(node, t, now);
     node.version = packVersion(t);
     node.parent = t.parent;
-    if (before) compare(node, before, t, now);
-    node.frame = encodeTelemetry(t, crc32);
+    node.uptime = t.uptime;
+    node.starts = t.starts;
+    node.sequence = t.sequence;
+    const known = node;
+    const remember = function (): void {
+      known.frame = encodeTelemetry(t, crc32);
+    };
+    if (options.later) options.later(remember);
+    else remember();
     node.root = (t.flags & 4) > 0;
     node.role = t.role;
     if (t.interval) node.interval = t.interval * INTERVAL_UNIT * 1000;
@@ -246,7 +267,8 @@ export function createFleet(options: FleetOptions) {
     metrics[ISOLATED] = isolated(node, t);
     metrics[UPDATE_FAILED] = t.updateState === 7 || (t.alerts & 16) > 0 ? 1 : 0;
     metrics[UNUSUAL] = surprise;
-    refresh(node, now);
+    // Where events have to be short the next sweep does it.
+    if (!options.later) refresh(node, now);
     if (fresh && hooks.news) hooks.news("joined", node);
     if (hooks.observed) hooks.observed(node, t);
     return node;

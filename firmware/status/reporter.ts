@@ -3,12 +3,14 @@
  * to status queries.
  */
 import type { Engine } from "../engine/engine";
+import type { Airwave } from "../mesh/airwave";
 import type { Mesh } from "../mesh/mesh";
 import type { Receiver } from "../ota/receiver";
 import type { Identity } from "../ota/update-node";
 import type { Package } from "../wire/packages";
-import { encodeTelemetry, type Telemetry } from "../wire/telemetry";
+import { encodeTelemetry, INTERVAL_UNIT, type Telemetry } from "../wire/telemetry";
 import { DELTA_STATE, encodeFrame } from "../wire/telemetry-delta";
+import { sampleTelemetry } from "./sampler";
 import { statusFields } from "./status-package";
 import type { Stream } from "./stream";
 import { PACKAGE_STATUS_QUERY } from "./telemetry-receiver";
@@ -29,40 +31,47 @@ const MOST_SPREAD_MS = 30000;
 
 const FLAG_FIRST = 1;
 
-export interface ReporterParts {
-  engine: Engine;
-  mesh: Mesh;
-  stream: Stream;
-  sample: (flags: number) => Telemetry;
-  /** ms between telemetry frames, and between status packages (0: none) */
-  interval: number;
-  statusInterval: number;
-  identity: Identity;
-  receiver: Receiver;
-}
-
 export interface Reporter {
   start(): void;
   /** Sends a frame now, besides those that go out by themselves. */
   send(flags: number): void;
 }
 
-export function createReporter(parts: ReporterParts): Reporter {
-  const engine = parts.engine;
-  const mesh = parts.mesh;
-  const sample = parts.sample;
+/**
+ * `starts`: of the node, since its state page was erased; `units`: between telemetry frames, in INTERVAL_UNIT;
+ * `statusInterval`: ms between status packages, 0 for none. One by one, because an object of them would cost a node thirty
+ * variables.
+ */
+export function createReporter(
+  engine: Engine,
+  mesh: Mesh,
+  airwave: Airwave,
+  stream: Stream,
+  receiver: Receiver,
+  identity: Identity,
+  starts: number,
+  units: number,
+  statusInterval: number,
+): Reporter {
   const state = new Float64Array(DELTA_STATE);
   let sequence = engine.random() & 65535;
   let tries = 0;
   let keyAt = -KEY_AGAIN_MS;
   let answering = 0;
   let bytes = 0;
+  let rooted = false;
+
+  function sample(flags: number): Telemetry {
+    "cold";
+    if (mesh.rootId()) rooted = true;
+    return sampleTelemetry(engine, mesh, airwave, receiver, identity, starts, units, flags, rooted);
+  }
 
   function encode(t: Telemetry): void {
     "cold";
     sequence = (sequence + 1) & 65535;
     t.sequence = sequence;
-    parts.stream.forward(encodeFrame(state, t, engine.crc32), true);
+    stream.forward(encodeFrame(state, t, engine.crc32), true);
   }
 
   function send(flags: number): void {
@@ -77,7 +86,7 @@ export function createReporter(parts: ReporterParts): Reporter {
   /** The next frame, in step with the mesh's time: those farther from the root first. */
   function next(): void {
     "cold";
-    const interval = parts.interval;
+    const interval = units * INTERVAL_UNIT * 1000;
     const hops = Math.max(0, mesh.getHopCount(mesh.rootId()));
     const phase = (mesh.getNodeTime() / 1000 + hops * SLOT_MS) % interval;
     let wait = interval - phase;
@@ -99,9 +108,9 @@ export function createReporter(parts: ReporterParts): Reporter {
   function status(): void {
     "cold";
     const total = mesh.stats.bytes;
-    const rate = ((total - bytes) * 1000) / parts.statusInterval;
+    const rate = ((total - bytes) * 1000) / statusInterval;
     bytes = total;
-    const p = statusFields(sample(0), parts.identity, parts.receiver.error(), rate);
+    const p = statusFields(sample(0), identity, receiver.error(), rate);
     mesh.sendPackage(p);
   }
 
@@ -122,7 +131,7 @@ export function createReporter(parts: ReporterParts): Reporter {
   mesh.onPackage(PACKAGE_STATUS_QUERY, function (p: Package) {
     const now = engine.now();
     // A computer is asked for nothing: it is no node to watch.
-    if (!parts.identity.installs) return;
+    if (!identity.installs) return;
     if (p.k === 1) {
       if (now - keyAt < KEY_AGAIN_MS) return;
       keyAt = now;
@@ -143,7 +152,7 @@ export function createReporter(parts: ReporterParts): Reporter {
     start: function () {
       "cold";
       engine.after(2000, first);
-      if (parts.statusInterval) engine.every(parts.statusInterval, status);
+      if (statusInterval) engine.every(statusInterval, status);
     },
   };
 }

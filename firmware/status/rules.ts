@@ -73,3 +73,42 @@ export function parseRule(text: string): AlertRule | null {
     severity: numbers[4],
   };
 }
+
+/** Numbers of a rule in a `RuleSet`, and where they stand. */
+export const RULE_NUMBERS = 7;
+export const RULE_METRIC = 0;
+export const RULE_ABOVE = 1;
+export const RULE_ENTER = 2;
+export const RULE_EXIT = 3;
+export const RULE_HOLD = 4;
+export const RULE_KEEP = 5;
+export const RULE_SEVERITY = 6;
+
+/** Rules as an alert engine holds them: numbers in one array, because fifteen objects would cost a board 300 variables. */
+export interface RuleSet {
+  count: number;
+  numbers: Float32Array;
+  /** Id of rule `index`; a board reads it from flash. */
+  id(index: number): string;
+  /** Index of the rule about lost nodes, -1 when there is none. */
+  lost: number;
+}
+
+export function ruleSet(rules: AlertRule[], id: (index: number) => string): RuleSet {
+  "cold";
+  const numbers = new Float32Array(rules.length * RULE_NUMBERS);
+  let lost = -1;
+  for (let i = 0; i < rules.length; i++) {
+    const r = rules[i];
+    const at = i * RULE_NUMBERS;
+    if (r.id === NODE_LOST) lost = i;
+    numbers[at + RULE_METRIC] = r.metric;
+    numbers[at + RULE_ABOVE] = r.above ? 1 : 0;
+    numbers[at + RULE_ENTER] = r.enter;
+    numbers[at + RULE_EXIT] = r.exit;
+    numbers[at + RULE_HOLD] = r.hold;
+    numbers[at + RULE_KEEP] = r.keep;
+    numbers[at + RULE_SEVERITY] = r.severity;
+  }
+  return { count: rules.length, numbers: numbers, id: id, lost: lost };
+}

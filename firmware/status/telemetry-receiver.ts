@@ -137,8 +137,7 @@ export function createFrameReader(
       if (frame.charCodeAt(7) !== one.charCodeAt(NUMBER)) return question(i, now);
     }
     const body = repeats ? (readNumbers(one, KEY + TELEMETRY_BYTES) as number[]) : numbers.slice(1);
-    const t = applyDelta(key, body, passed, count);
-    if (!t) {
+    if (!applyDelta(key, body, passed, count)) {
       malformed++;
       return;
     }
@@ -147,7 +146,7 @@ export function createFrameReader(
       while (frame.charCodeAt(at) > 127) at++;
       known[i] = counted + String.fromCharCode(count) + one.substr(KEY, TELEMETRY_BYTES) + frame.substr(at + 1);
     } else known[i] = counted + one.substr(NUMBER);
-    received(t);
+    received(key);
   }
 
   return {

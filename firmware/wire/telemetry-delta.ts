@@ -141,34 +141,34 @@ export function unzigzag(value: number): number {
 }
 
 /**
- * The values that a delta tells. `numbers`: mask and differences; `passed`: seconds since the key frame; `count`: frames
- * since then. Null when the numbers do not go with the mask.
+ * Makes of the values of a key frame those that a delta tells, in place. `numbers`: mask and differences; `passed`: seconds
+ * since the key frame; `count`: frames since then. False when the numbers do not go with the mask.
  */
-export function applyDelta(key: Telemetry, numbers: number[], passed: number, count: number): Telemetry | null {
+export function applyDelta(key: Telemetry, numbers: number[], passed: number, count: number): boolean {
   "cold";
-  const base = key as unknown as Values;
+  const values = key as unknown as Values;
   const fields = telemetryFields();
   const treatments = telemetryDeltas();
   const limits: Values = { B: 255, b: 127, H: 65535, I: 4294967295 };
-  const out: Values = {};
+  const uptime = key.uptime;
   const mask = numbers[0];
   let at = 1;
-  if (!(mask < 1 << DELTA_FIELDS)) return null;
-  for (let i = 0; i < fields.length; i++) {
-    const type = fields[i][0];
-    const name = fields[i].substr(1);
-    const bit = i - DELTA_FIRST;
-    let value = base[name];
-    if (bit >= 0 && bit < DELTA_FIELDS) {
-      const treatment = treatments[bit];
-      const least = type === "b" ? -128 : 0;
-      if (treatment[0] === "+" && key.uptime) value += Math.floor((value * passed) / key.uptime);
-      if ((mask >> bit) & 1) value += unzigzag(numbers[at++]) * (parseInt(treatment.substr(1), 10) || 1);
-      value = value < least ? least : value > limits[type] ? limits[type] : value;
-    }
-    out[name] = value;
+  if (!(mask < 1 << DELTA_FIELDS)) return false;
+  for (let bit = 0; bit < DELTA_FIELDS; bit++) {
+    const treatment = treatments[bit];
+    const counter = treatment[0] === "+";
+    const told = (mask >> bit) & 1;
+    if (!told && !counter) continue;
+    const field = fields[DELTA_FIRST + bit];
+    const name = field.substr(1);
+    const type = field[0];
+    let value = values[name];
+    if (counter && uptime) value += Math.floor((value * passed) / uptime);
+    if (told) value += unzigzag(numbers[at++]) * (parseInt(treatment.substr(1), 10) || 1);
+    const least = type === "b" ? -128 : 0;
+    values[name] = value < least ? least : value > limits[type] ? limits[type] : value;
   }
-  out.sequence = (key.sequence + count) & 65535;
-  out.uptime = key.uptime + passed;
-  return at === numbers.length ? (out as unknown as Telemetry) : null;
+  key.sequence = (key.sequence + count) & 65535;
+  key.uptime = uptime + passed;
+  return at === numbers.length;
 }

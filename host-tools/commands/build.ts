@@ -10,13 +10,14 @@ import { encodeImageFile } from "../build/image-file";
 import { BuildError, formatFinding } from "../build/findings";
 import { type CommandDefinition, requireOptions } from "../command";
 import { CONFIG_FILE, loadSite } from "../config/load";
+import { RECOVERY_ROLE } from "../device/node-storage";
 import { EspalierError, EXIT } from "../errors";
 import { checkRoom, ENCODINGS, imageOfBundle } from "../gateway/push-source";
 
 const ROOT = path.resolve(__dirname, "../..");
 
 interface BundleOptions {
-  app: string;
+  app?: string;
   board: string;
   role: string;
   version: string;
@@ -84,7 +85,7 @@ export function boardOrError(name: string): Board {
 export async function bundleOrError(options: BundleOptions): Promise<Bundle> {
   try {
     return await bundle({
-      app: path.relative(ROOT, path.resolve(options.app)),
+      app: options.app === undefined ? null : path.relative(ROOT, path.resolve(options.app)),
       board: options.board,
       role: options.role,
       version: options.version,
@@ -94,11 +95,15 @@ export async function bundleOrError(options: BundleOptions): Promise<Bundle> {
     if (!(error instanceof BuildError)) throw error;
     const lines = error.findings.map(formatFinding);
     const count = lines.length === 1 ? "1 reason" : `${lines.length} reasons`;
-    throw new EspalierError("BUILD_REFUSED", `${options.app} cannot be built, ${count}:\n${lines.join("\n")}`, {
-      hint: "docs/writing-apps.md lists what Espruino lacks and what to write instead.",
-      context: { findings: error.findings },
-      cause: error,
-    });
+    throw new EspalierError(
+      "BUILD_REFUSED",
+      `${options.app ?? "the firmware"} cannot be built, ${count}:\n${lines.join("\n")}`,
+      {
+        hint: "docs/writing-apps.md lists what Espruino lacks and what to write instead.",
+        context: { findings: error.findings },
+        cause: error,
+      },
+    );
   }
 }
 
@@ -114,12 +119,16 @@ export const build: CommandDefinition = {
     { line: "build --app apps/sensor.ts --board esp32-devkitc", comment: "print sizes" },
     { line: "build --app apps/sensor.ts --board esp32-devkitc --out sensor.js", comment: "write the script" },
     { line: "build --app apps/sensor.ts --board esp32-devkitc --image s.espalier", comment: "an image to push" },
+    {
+      line: "build --board esp32-devkitc --role recovery",
+      comment: "what runs when both slots are bad: no application",
+    },
     { line: "build --app apps/sensor.ts --board esp32-c3-devkitm --role leaf --json", comment: "for another program" },
   ],
 
   configure(command) {
     command
-      .option("-a, --app <file>", "the application's TypeScript module (required)")
+      .option("-a, --app <file>", "the application's TypeScript module (required, but for the role recovery)")
       .option("-b, --board <name>", 'a board, see "espalier boards" (required)')
       .option("-r, --role <name>", "which nodes the bundle is for", parseRole, "node")
       .option("-o, --out <file>", "write the bundle to this file")
@@ -133,18 +142,20 @@ export const build: CommandDefinition = {
   },
 
   async run(context, given) {
-    requireOptions(given, ["app", "board"]);
+    const isRecovery = given.role === RECOVERY_ROLE;
+    requireOptions(given, isRecovery ? ["board"] : ["app", "board"]);
     const options = given as unknown as BuildOptions;
     const board = boardFor(options.board, options.role);
     const built = await bundleOrError(options);
-    const over = checkBudget(board, built);
+    const limits = isRecovery ? { ...board, bundle: board.recovery } : board;
+    const over = checkBudget(limits, built);
     const result = {
-      app: options.app,
+      app: options.app ?? null,
       board: options.board,
       role: options.role,
       version: options.version,
       bytes: built.bytes,
-      budget: board.bundle.bytes,
+      budget: limits.bundle.bytes,
       modules: built.modules,
       out: options.out ?? null,
       image: options.image ?? null,
@@ -153,7 +164,7 @@ export const build: CommandDefinition = {
     if (first && options.minify) {
       throw new EspalierError(
         "OVER_BUDGET",
-        `the bundle has ${first.used} bytes, ${board.name} allows ${first.allowed}:\n${sizeReport(board, built).join("\n")}`,
+        `the bundle has ${first.used} bytes, ${board.name} allows ${first.allowed}:\n${sizeReport(limits, built).join("\n")}`,
         { hint: "Leave something out; nothing was written.", context: result },
       );
     }
@@ -171,7 +182,7 @@ export const build: CommandDefinition = {
     }
     const written = [options.out, options.image].filter((file) => file !== undefined);
     context.report(result, () =>
-      [...sizeReport(board, built), ...written.map((file) => `written to ${file}`)].join("\n"),
+      [...sizeReport(limits, built), ...written.map((file) => `written to ${file}`)].join("\n"),
     );
     return EXIT.ok;
   },

@@ -22,6 +22,7 @@ import {
   sourceFromFile,
   type WantedEncoding,
 } from "../gateway/push-source";
+import { siteSecurity } from "../gateway/site-security";
 import type { Bar } from "../ui/progress";
 import { formatTable } from "../ui/table";
 import { addRolloutOptions, policyFrom, refuseWithoutRollout, type RolloutOptions } from "./rollout-options";
@@ -219,7 +220,7 @@ export function addPushOptions(command: Command): Command {
     .option("--notes <text>", "of an application: what changed")
     .option("--product <name>", "of an application: the mesh's name in flash.config.json unless given")
     .option("-n, --node <id>", "only this node: 8 hexadecimal digits, or its name; may be given again", collect)
-    .option("-c, --config <file>", "the site, for names of nodes and its mesh's name; flash.config.json unless given")
+    .option("-c, --config <file>", "the site: names of nodes, its mesh's name, keys; flash.config.json unless given")
     .option("--pace <ms>", "between the frames of one sender; by the size of the mesh unless given", number(5, 60000))
     .option("--deadline <seconds>", "after which whoever is not ready is given up", number(1, 1e6), 1800)
     .option("--join <seconds>", "to wait for the mesh", number(1, 3600), 60)
@@ -250,6 +251,7 @@ export const push: CommandDefinition = {
     refuseWithoutRollout(options);
     const wanted = options.node ? nodeIds(options.node, options.config) : [];
     const policy = options.rollout === undefined ? null : policyFrom(options, options.transport, wanted.map(nodeName));
+    const security = siteSecurity(options.via, options.config);
     const source = await sourceOf(path.resolve(args[0] as string), options);
     const { signal } = context;
     let session: MeshSession | null = null;
@@ -258,6 +260,7 @@ export const push: CommandDefinition = {
     session = await openMesh(options.via, {
       speed: Infinity,
       log: options.verbose ? (line) => progress.log(line) : undefined,
+      meshKey: security.meshKey,
     });
     const frames = new Map<number, Telemetry>();
     session.onTelemetry((frame) => void frames.set(frame.node, frame));
@@ -268,10 +271,12 @@ export const push: CommandDefinition = {
       const { mesh, engine } = session.node;
       const senders = sendersIn(JSON.parse(mesh.subConnectionJson()) as Parameters<typeof sendersIn>[0]);
       const targets = wanted.length ? wanted : members;
-      const { image, why } = source.choose({
+      const chosen = source.choose({
         paceMs: options.pace ?? paceFor(senders),
         hops: Math.max(1, ...targets.map((id) => mesh.getHopCount(id))),
       });
+      const { why } = chosen;
+      const image = await security.sign(chosen.image);
       checkRoom(image);
       progress.log(`${members.length} nodes in the mesh; ${image.chunks.length + blobChunks(image)} chunks to send`);
       if (policy) {

@@ -1,6 +1,7 @@
 import type { CommandContext, CommandDefinition } from "../command";
 import { EspalierError, EXIT, type ExitCode } from "../errors";
 import { openMesh, VIA_HELP } from "../gateway/open-mesh";
+import { siteSecurity } from "../gateway/site-security";
 import { reportText } from "../gateway/rollout/report";
 import { RolloutStore, type StoredRollout, type Wish, WISHES } from "../gateway/rollout/store";
 import { viewOf } from "../gateway/rollout/view";
@@ -56,13 +57,13 @@ function show(context: CommandContext, { id, record, error }: StoredRollout): Ex
 }
 
 /** What can be asked of a rollout that nobody carries out: going on, and what ends in a report. */
-const BY_ITSELF: readonly Wish[] = ["resume", "abort", "rollback", "retry"];
+const BY_ITSELF: readonly Wish[] = ["resume", "approve", "abort", "rollback", "retry"];
 
 async function takeUp(context: CommandContext, store: RolloutStore, id: string, wish: Wish, via: string) {
   const opened = store.open(id);
   try {
     const progress = context.progress({ unit: "%" });
-    const session = await openMesh(via, { speed: Infinity });
+    const session = await openMesh(via, { speed: Infinity, meshKey: siteSecurity(via, undefined).meshKey });
     try {
       progress.log(`joining over ${via}`);
       await session.joined(60_000);

@@ -10,7 +10,7 @@ export const TELEMETRY_MEANINGS: Record<keyof Telemetry, string> = {
   rssi: "dBm of the link to the parent, 0 none",
   received: "packages",
   sent: "packages",
-  latency: "ms, of the last node sync with the parent and back, 65535 unknown",
+  latency: "ms to the parent and back, at the last exchange of times; 65535 unknown",
   temperature: "degrees Celsius, -128 unknown",
   battery: "mV, 0 unknown",
   loss: "per mille of chunk frames that came only when they were asked for again",

@@ -1,5 +1,5 @@
 /** The tables of docs/wire.md that are made from the frame definitions. `tsx host-tools/docs/wire-tables.ts` prints them. */
-import { telemetryFields } from "../../firmware/wire/telemetry";
+import { DELTA_FIELDS, DELTA_FIRST, telemetryDeltas, telemetryFields } from "../../firmware/wire/telemetry";
 import { TELEMETRY_MEANINGS } from "./telemetry-meanings";
 
 const TYPES: Record<string, [name: string, bytes: number]> = {
@@ -9,17 +9,27 @@ const TYPES: Record<string, [name: string, bytes: number]> = {
   I: ["u32", 4],
 };
 
+/** "~32" as "±32", "+64" as "growth ±64", "~0" as "exact". */
+function treatment(text: string): string {
+  const band = text.slice(1).split(":")[0]!;
+  if (band === "0") return "exact";
+  return text[0] === "+" ? `growth ±${band}` : `±${band}`;
+}
+
 /** The telemetry frame as a Markdown table, as prettier aligns it. */
 export function telemetryTable(): string {
-  const rows = [["Offset", "Type", "Field", "Meaning"]];
+  const rows = [["Offset", "Type", "Field", "In deltas", "Meaning"]];
   let offset = 0;
-  for (const field of telemetryFields()) {
+  const deltas = telemetryDeltas();
+  for (const [index, field] of telemetryFields().entries()) {
     const [type, bytes] = TYPES[field[0]!]!;
     const name = field.slice(1) as keyof typeof TELEMETRY_MEANINGS;
-    rows.push([String(offset), type, `\`${name}\``, TELEMETRY_MEANINGS[name]]);
+    const bit = index - DELTA_FIRST;
+    const delta = bit >= 0 && bit < DELTA_FIELDS ? `${bit}: ${treatment(deltas[bit]!)}` : "";
+    rows.push([String(offset), type, `\`${name}\``, delta, TELEMETRY_MEANINGS[name]]);
     offset += bytes;
   }
-  rows.push([String(offset), "u32", "", "CRC-32 of the bytes before"]);
+  rows.push([String(offset), "u32", "", "", "CRC-32 of the bytes before"]);
   const widths = rows[0]!.map((_, i) => Math.max(...rows.map((row) => row[i]!.length)));
   const line = (cells: string[]): string => `| ${cells.map((cell, i) => cell.padEnd(widths[i]!)).join(" | ")} |`;
   const rule = `| ${widths.map((width) => "-".repeat(width)).join(" | ")} |`;

@@ -1,7 +1,7 @@
 /** State of a fleet on a computer: telemetry, the mesh's tree, and alerts, as plain views and events. */
 import { type Alert, createAlerts } from "../../firmware/status/alerts";
 import { createFleet, FLAG_FOREIGN, type FleetNews, type FleetNode } from "../../firmware/status/fleet";
-import { type AlertRule, NODE_LOST } from "../../firmware/status/rules";
+import { type AlertRule, NODE_LOST, ruleSet } from "../../firmware/status/rules";
 import { createStatusService } from "../../firmware/status/service";
 import { OLD_ENHANCED_STATUS, telemetryOfStatus } from "../../firmware/status/status-package";
 import { ENHANCED_STATUS, type Package, STATUS } from "../../firmware/wire/packages";
@@ -83,7 +83,7 @@ export function createCollector(session: MeshSession, options: CollectorOptions 
 
   const alerts = createAlerts({
     fleet,
-    rules: () => rules,
+    rules: ruleSet(rules, (index) => rules[index]!.id),
     changed: alertChanged,
     limit: 4 * (options.limit ?? 2000),
   });

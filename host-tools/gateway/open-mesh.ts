@@ -14,6 +14,8 @@ export interface MeshOptions {
   log?: (text: string) => void;
   /** Of "sim:": virtual seconds a second, Infinity for as many as possible; 1 unless given here or in the via. */
   speed?: number;
+  /** Of control messages; simulated meshes have their own. */
+  meshKey?: string;
 }
 
 /** painlessMesh's port. */
@@ -98,5 +100,9 @@ export async function openMesh(via: string, options: MeshOptions = {}): Promise<
   }
   const { openSerial } = require("./serial-session") as typeof import("./serial-session");
   const { portFor } = require("../device/serial-port") as typeof import("../device/serial-port");
-  return openSerial(() => portFor(way.path), via, { baudRate: way.baudRate, log: options.log });
+  return openSerial(() => portFor(way.path), via, {
+    baudRate: way.baudRate,
+    log: options.log,
+    meshKey: options.meshKey,
+  });
 }

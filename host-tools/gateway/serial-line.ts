@@ -99,6 +99,8 @@ export function createSerialLine(options: SerialLineOptions): SerialLine {
     const text = `${BEGIN}espalierLine(${c.session},${item.number},${c.taken},"${item.kind}","${item.data}",${check})\n`;
     stats.lines++;
     typing++;
+    engine.cancel(timer);
+    timer = 0;
     const left = options.type(text).finally(() => {
       typing--;
       if (connection === c) watch(c);

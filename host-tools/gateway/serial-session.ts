@@ -9,6 +9,8 @@ import { createSerialLine, type SerialLine } from "./serial-line";
 import { createGatewayNode, createSession, createTelemetryHub, gatewayRegions } from "./session";
 
 export interface SerialSessionOptions {
+  /** Of control messages. */
+  meshKey?: string;
   baudRate: number;
   /** What the board prints, and what becomes of the line. */
   log?: (text: string) => void;
@@ -91,7 +93,12 @@ export async function openSerial(
     basis.close();
     throw error;
   }
-  const node = createGatewayNode(engine, { host: SERIAL_ADDRESS, port: PORT }, (frame) => hub.publish(frame));
+  const node = createGatewayNode(
+    engine,
+    { host: SERIAL_ADDRESS, port: PORT },
+    (frame) => hub.publish(frame),
+    options.meshKey ?? "",
+  );
   node.start();
   const session = createSession({
     via,

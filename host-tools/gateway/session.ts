@@ -7,6 +7,7 @@ import { CAN_AIRWAVE, IS_GATEWAY } from "../../firmware/wire/packages";
 import { boardNames, loadBoard } from "../build/board";
 import { type MemoryRegion, memoryRegion } from "../device/memory-region";
 import { EspalierError } from "../errors";
+import { controlStart } from "./control-clock";
 import type { MeshSession } from "./mesh-session";
 
 const POLL_MS = 100;
@@ -44,11 +45,12 @@ export function gatewayRegions(): (name: string) => MemoryRegion | null {
   return (name) => regions.get(name) ?? null;
 }
 
-/** The computer's node on an engine without WiFi; it dials `uplink` and accepts nobody. */
+/** The computer's node on an engine without WiFi; it dials `uplink` and accepts nobody. `meshKey` may be "". */
 export function createGatewayNode(
   engine: Engine,
   uplink: { host: string; port: number },
   received: (frame: Telemetry) => void,
+  meshKey: string,
 ): EspalierNode {
   const slot = engine.region("slot")!;
   const node = createNode({
@@ -56,6 +58,7 @@ export function createGatewayNode(
     settings: {
       role: "gateway",
       mesh: { meshName: "espalier", password: "", port: uplink.port, channel: 1, leaf: true, uplink },
+      meshKey,
     },
     version: "0.0.0",
     capabilities: CAN_AIRWAVE | IS_GATEWAY,
@@ -64,6 +67,7 @@ export function createGatewayNode(
     spare: slot,
     trial: false,
     starts: 0,
+    controlStart: controlStart(Date.now()),
     installs: false,
     telemetry: receiveTelemetry(received),
   });

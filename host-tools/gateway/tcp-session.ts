@@ -11,6 +11,8 @@ export interface TcpOptions {
   log?: (text: string) => void;
   /** Local address of all sockets; any unless given. */
   address?: string;
+  /** Of control messages. */
+  meshKey?: string;
 }
 
 export function openTcp(host: string, port: number, via: string, options: TcpOptions = {}): MeshSession {
@@ -31,7 +33,7 @@ export function openTcp(host: string, port: number, via: string, options: TcpOpt
     // Nobody dials a leaf; and two commands on one computer shall not fight over a port.
     listen: () => {},
   };
-  const node = createGatewayNode(engine, { host, port }, (frame) => hub.publish(frame));
+  const node = createGatewayNode(engine, { host, port }, (frame) => hub.publish(frame), options.meshKey ?? "");
   node.start();
   return createSession({
     via,

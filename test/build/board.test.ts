@@ -73,7 +73,7 @@ test.each<[string[], (board: Json) => void]>([
   [["regions"], (board) => (board.regions.history[1] = 200)],
   [["regions.trust", "regions.history"], (board) => (board.regions.trust[1] = 1)],
   [["regions.history", "regions.trust"], (board) => delete board.regions.trust],
-  [["regions.recovery"], (board) => (board.recovery.bytes = 70000)],
+  [["regions.recovery"], (board) => (board.recovery.bytes = 80000)],
   [["regions.slot0", "regions.slot1"], (board) => (board.bundle.bytes = 400000)],
   [["radio.budget.dashboard"], (board) => (board.radio.budget.dashboard.browsers = 7)],
   [["memory.restFraction"], (board) => (board.memory.restFraction = 0.9)],

@@ -46,6 +46,16 @@ describe("espalier build", () => {
     expect(sum).toBe(result.bytes);
   });
 
+  it("builds the recovery bundle without an application, against a budget of its own", async () => {
+    const { code, out } = await espalier("build", "--board", "esp32-devkitc", "--role", "recovery", "--json");
+    expect(code).toBe(EXIT.ok);
+    const result = JSON.parse(out) as { app: null; bytes: number; budget: number };
+    expect(result).toMatchObject({ app: null, budget: 77824, role: "recovery" });
+    expect(result.bytes).toBeLessThan(result.budget);
+    const { out: refused } = await espalier("build", "--board", "esp32-devkitc", "--json");
+    expect((JSON.parse(refused) as { error: { code: string } }).error.code).toBe("MISSING_OPTION");
+  });
+
   it("refuses an application that Espruino cannot run, with file and line", async () => {
     const { code, out } = await espalier(
       ...["build", "--app", "test/commands/refused-app.ts", "--board", "esp32-devkitc", "--json"],

@@ -8,6 +8,9 @@ import { loadSite, parseSite } from "../../host-tools/config/load";
 import { meshKeyOf, publicKeyOf, signingKeyOf } from "../../host-tools/config/keys";
 import { settingsFor } from "../../host-tools/config/settings";
 import { EXIT } from "../../host-tools/errors";
+import { controlStart } from "../../host-tools/gateway/control-clock";
+import { siteSecurity } from "../../host-tools/gateway/site-security";
+import { openTcp } from "../../host-tools/gateway/tcp-session";
 import { runProgram } from "../../host-tools/program";
 import { imageOf, sampleCode } from "../ota/support/update-mesh";
 import { KEYS, signed } from "../ota/support/signed";
@@ -108,6 +111,34 @@ describe("espalier sign and verify", () => {
       "KEY_FILE",
       "readable-by-others",
     ]);
+  });
+});
+
+describe("a push takes from the site", () => {
+  function site(keys: object): string {
+    fs.writeFileSync(at("flash.config.json"), JSON.stringify({ mesh: { name: "grove", password: "" }, keys }));
+    return at("flash.config.json");
+  }
+
+  it("the mesh key and the private key; what it signed is not signed again", async () => {
+    writeKeyFiles(at("one"), KEYS[0]!);
+    fs.writeFileSync(at("mesh"), `${"5a".repeat(32)}\n`);
+    const security = siteSecurity("tcp://127.0.0.1", site({ private: "one", mesh: { file: "mesh" } }));
+    expect(security).toMatchObject({ meshKey: "5a".repeat(32) });
+    const image = await signed(imageOf(sampleCode(3000), "raw", { counter: 2, notes: "caf\xe9" }));
+    expect(await security.sign(image)).toBe(image);
+    const session = openTcp("127.0.0.1", 9, "tcp://127.0.0.1:9", { address: "127.0.0.1", meshKey: security.meshKey });
+    const sealed = session.node.control.seal({ type: 710, from: 0, dest: 0, routing: 2 });
+    await session.close();
+    expect(sealed.seq).toBeGreaterThanOrEqual(controlStart(Date.now() - 60_000));
+    expect(sealed.tag).toMatch(/^[A-Za-z0-9+/]{22}==$/);
+  });
+
+  it("nothing, where it has none, and for a simulated mesh", async () => {
+    const open = siteSecurity("tcp://127.0.0.1", site({}));
+    const image = imageOf(sampleCode(3000), "raw");
+    expect([open.meshKey, await open.sign(image)]).toEqual(["", image]);
+    expect(siteSecurity("sim:x.yaml", site({ mesh: { file: "none" } }))).toMatchObject({ meshKey: "" });
   });
 });
 

@@ -1,4 +1,6 @@
 import * as fs from "node:fs";
+import * as http from "node:http";
+import type * as net from "node:net";
 import * as os from "node:os";
 import * as path from "node:path";
 import { createHash } from "node:crypto";
@@ -179,6 +181,38 @@ describe("firmware", () => {
     fs.writeFileSync(file, "damaged");
     await findFirmware(site(sha256), "b", lookup(download));
     expect(downloads).toBe(2);
+  });
+
+  it("comes over HTTP once, and not at all when the server has something else", async () => {
+    let asked = 0;
+    const server = http.createServer((request, response) => {
+      asked++;
+      if (request.url === "/e.tgz") response.end(content);
+      else if (request.url === "/huge") response.writeHead(200, { "content-length": 1e12 }).end();
+      else response.writeHead(404).end();
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const { port } = server.address() as net.AddressInfo;
+    const cache = path.join(folder, "http");
+    const find = (name: string) =>
+      findFirmware(
+        parseSite({ mesh: MESH, firmware: { b: { url: `http://127.0.0.1:${port}/${name}`, sha256 } } }, "f"),
+        "b",
+        { file: "/site/flash.config.json", cache },
+      );
+    try {
+      const file = await find("e.tgz");
+      expect(fs.readFileSync(file)).toEqual(content);
+      expect(path.dirname(file)).toBe(cache);
+      await find("e.tgz");
+      expect(asked).toBe(1);
+      await expect(find("none")).rejects.toMatchObject({ code: "FIRMWARE_DOWNLOAD" });
+      await expect(find("huge")).rejects.toMatchObject({ code: "FIRMWARE_DOWNLOAD" });
+      expect(fs.readdirSync(cache)).toEqual([path.basename(file)]);
+    } finally {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    }
   });
 
   it("is refused when it is not what the site names, or cannot be had", async () => {

@@ -8,7 +8,16 @@ import { bundle } from "../../host-tools/build/bundle";
 import { packPayload } from "../../host-tools/build/pack";
 import { memoryRegion } from "../../host-tools/device/memory-region";
 import { decompress } from "../../host-tools/simulator/chip/heatshrink";
-import { bitmapWork, type Natives, nativeWork, packageWork, regionWork, telemetryWork } from "./fixtures/codec-work";
+import {
+  bitmapWork,
+  deltaWork,
+  type Natives,
+  nativeWork,
+  packageWork,
+  regionWork,
+  statusWork,
+  telemetryWork,
+} from "./fixtures/codec-work";
 import { flashFor, imageOf, type Interpreter, interpreter, wifiShim } from "./nodes";
 import { describeEngine, runScript } from "./support";
 
@@ -19,6 +28,7 @@ const natives: Natives = {
     const bytes = typeof data === "string" ? Buffer.from(data, "latin1") : data;
     return new Uint8Array(createHash("sha256").update(bytes).digest()).buffer;
   },
+  digest: (bytes) => createHash("sha256").update(Buffer.from(bytes, "latin1")).digest().toString("latin1"),
   crc32: (bytes) => crc32(Buffer.from(bytes, "latin1")),
   unshrink: (bytes) => decompress(Buffer.from(bytes, "latin1")).toString("latin1"),
   toBase64: (bytes) => Buffer.from(bytes, "latin1").toString("base64"),
@@ -77,6 +87,20 @@ describeEngine("codecs in the interpreter", () => {
     const { results } = work(pairs.map(([frame, json]) => ["telemetry", frame, json]));
     expect(results).toEqual(pairs.map(([frame, json]) => [frame, JSON.parse(json), null]));
     expect(results).toEqual(pairs.map(([frame, json]) => plain(telemetryWork(natives, frame, json))));
+  });
+
+  it("deltas of telemetry agree with the vectors in both directions", () => {
+    const rows = vectors("telemetry-delta").map((line) => line.split(" ") as [string, string, string]);
+    const truths = `[${rows.map((row) => row[1]).join()}]`;
+    const { results } = work([["delta", truths]]);
+    expect(results[0]).toEqual([...rows.map(([frame, , told]) => [frame, JSON.parse(told)]), 1]);
+    expect(results[0]).toEqual(plain(deltaWork(natives, truths)));
+  });
+
+  it("status packages are written and read as on Node.js", () => {
+    const list = vectors("telemetry-delta").map((line) => line.split(" ")[1]!);
+    const { results } = work(list.map((truth) => ["status", truth]));
+    expect(results).toEqual(list.map((truth) => plain(statusWork(truth))));
   });
 
   it("painlessMesh packages of the recordings are read, routed and written as on Node.js", () => {
