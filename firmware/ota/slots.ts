@@ -5,7 +5,7 @@
 import type { Bytes, Engine, Region } from "../engine/engine";
 import { PAGE } from "../engine/engine";
 import { hex, le16, le32, u16, u32, unhex } from "../wire/bytes";
-import { Bitmap } from "../wire/bitmap";
+import { addBitmapBytes, Bitmap } from "../wire/bitmap";
 import { SHORT_HASH } from "./image";
 import * as at from "./layout";
 
@@ -92,7 +92,16 @@ export function stagedChunks(stage: Region, count: number): Bitmap {
   "cold";
   const have = new Bitmap(count);
   const marks = stage.read(at.STAGE_MARKS, count);
-  for (let i = 0; i < count; i++) if (marks[i] !== at.UNMARKED) have.put(i, true);
+  let set = "";
+  for (let i = 0; i < count; i += 8) {
+    const eight = marks.substr(i, 8);
+    let byte = 0;
+    if (eight === "\0\0\0\0\0\0\0\0") byte = 255;
+    else if (eight !== "\xff\xff\xff\xff\xff\xff\xff\xff")
+      for (let k = 0; k < eight.length; k++) if (eight[k] !== at.UNMARKED) byte |= 1 << k;
+    set += String.fromCharCode(byte);
+  }
+  addBitmapBytes(have, set);
   return have;
 }
 

@@ -113,6 +113,7 @@ export function createMqtt(
   let everUp = false;
 
   function write(bytes: Bytes): void {
+    "cold";
     if (!socket) return;
     queued += bytes.length;
     writtenAt = engine.now();
@@ -177,6 +178,7 @@ export function createMqtt(
 
   /** Sends the oldest message that waits, unless one is under way. */
   function next(): void {
+    "cold";
     if (!stats.connected || under || !waiting.length || queued > WINDOW) return;
     const first = waiting[0];
     identifier = (identifier & 65535) + 1 > 65535 ? 1 : identifier + 1;
@@ -225,6 +227,7 @@ export function createMqtt(
   }
 
   function take(bytes: Bytes): void {
+    "cold";
     heardAt = engine.now();
     if (skip) {
       const over = Math.min(skip, bytes.length);
@@ -257,6 +260,7 @@ export function createMqtt(
   }
 
   function tick(): void {
+    "cold";
     const now = engine.now();
     if (!socket) {
       if (now >= dialAt) dial();
@@ -272,9 +276,12 @@ export function createMqtt(
 
   return {
     start: function () {
+      "cold";
       if (timer) return;
       dialAt = engine.now();
-      timer = engine.every(1000, tick);
+      timer = engine.every(1000, function () {
+        tick();
+      });
     },
     stop: function () {
       "cold";
@@ -284,6 +291,7 @@ export function createMqtt(
       lost();
     },
     publish: function (topic: string, text: Bytes, retain: boolean) {
+      "cold";
       if (!stats.connected || queued > WINDOW) return false;
       write(packet(PUBLISH | (retain ? 1 : 0), text16(topic) + text));
       stats.published++;

@@ -1,9 +1,10 @@
 /** `npm run bench`: every figure that the documentation states, measured anew. Names as arguments pick parts. */
 import { spawnSync } from "node:child_process";
 import * as path from "node:path";
+import { benchMessageDelay } from "./message-delay";
 import { benchStatus } from "./status";
 import { benchBridge } from "./bridge";
-import { benchUpdates } from "./updates";
+import { benchTransports, benchUpdates } from "./updates";
 import { measureFlashLine } from "./flash-line";
 
 const print = (text: string): void => console.log(text);
@@ -17,6 +18,8 @@ function program(file: string, ...args: string[]): void {
 const PARTS: Record<string, { title: string; run: () => void | Promise<void> }> = {
   inflate: { title: "Inflate", run: () => program("inflate.ts") },
   updates: { title: "Simulated updates of twenty nodes", run: () => benchUpdates(print) },
+  transports: { title: "200 KB to twenty nodes, 5 % loss", run: () => benchTransports(print) },
+  delay: { title: "Messages of applications while an update runs", run: () => benchMessageDelay(print) },
   status: { title: "Status: bytes an hour", run: () => benchStatus(print) },
   repair: { title: "Coded repair of one hop", run: () => program("repair.ts") },
   flash: {

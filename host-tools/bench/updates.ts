@@ -48,3 +48,22 @@ export async function benchUpdates(print: (text: string) => void): Promise<void>
   );
   print(formatTable(COLUMNS, rows));
 }
+
+/** An image of as many bytes as a slot holds, by every transport. */
+export async function benchTransports(print: (text: string) => void): Promise<void> {
+  const size = 204800;
+  const kinds: [string, NonNullable<ScenarioInput["update"]>][] = [
+    ["sequential, heatshrink", { transport: "sequential", encoding: "heatshrink" }],
+    ["broadcast, raw", { encoding: "raw" }],
+    ["broadcast, heatshrink", { encoding: "heatshrink" }],
+    ["broadcast, deflate", { encoding: "deflate" }],
+    ["peer, heatshrink", { transport: "peer", encoding: "heatshrink" }],
+    ["delta of a new version number", { encoding: "delta" }],
+  ];
+  const rows: string[][] = [];
+  for (const [name, update] of kinds) {
+    const result = await play({ ...update, size, deadline: 5400 }, 0.05);
+    rows.push([...row(name, result), (result.chunkBytes / 1024).toFixed(0)]);
+  }
+  print(formatTable([...COLUMNS, { title: "KB sent", align: "right" as const }], rows));
+}

@@ -57,7 +57,7 @@ function show(context: CommandContext, { id, record, error }: StoredRollout): Ex
 }
 
 /** What can be asked of a rollout that nobody carries out: going on, and what ends in a report. */
-const BY_ITSELF: readonly Wish[] = ["resume", "abort", "rollback", "retry"];
+const BY_ITSELF: readonly Wish[] = ["resume", "approve", "abort", "rollback", "retry"];
 
 async function takeUp(context: CommandContext, store: RolloutStore, id: string, wish: Wish, via: string) {
   const opened = store.open(id);

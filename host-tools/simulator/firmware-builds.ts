@@ -4,6 +4,7 @@ import { loadBoard } from "../build/board";
 import { bundle } from "../build/bundle";
 import { type Image, makeImage } from "../build/image";
 import { buildLoader } from "../build/loader";
+import { Random } from "./random";
 
 export interface Build {
   version: string;
@@ -49,13 +50,17 @@ export function imageOf(request: BuildRequest, code: string): Build {
   return { version, code, image };
 }
 
+/** Text that compresses about as well as `code` does: short pieces of it, in an order that does not repeat. */
+function filler(code: string, length: number): string {
+  const random = new Random(1).stream("filler");
+  let text = "";
+  while (text.length < length) text += code.substr(random.below(code.length - 24), 6 + random.below(18));
+  return text.slice(0, length).replace(/\*\//g, "* /").slice(0, length);
+}
+
 export async function buildFor(request: BuildRequest): Promise<Build> {
   const { size = 0 } = request;
   let code = await bundleFor(request.app, request.board, request.version);
-  if (code.length < size) {
-    // Text that compresses about as well as code does.
-    const filler = code.slice(0, 4000).replace(/\*\//g, "* /");
-    while (code.length < size) code += `/*${filler.slice(0, Math.max(0, size - code.length - 4))}*/`;
-  }
+  if (code.length < size) code += `/*${filler(code, size - code.length - 4)}*/`;
   return imageOf(request, code);
 }

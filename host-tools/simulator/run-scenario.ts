@@ -62,6 +62,8 @@ export interface ScenarioResult {
   seconds: number;
   /** Frames with chunks on air, repeats included, and the least that the tree allows. */
   transmissions: number;
+  /** Bytes of those frames, as UDP or TCP carries them. */
+  chunkBytes: number;
   lowerBound: number;
   ratio: number;
   /** Virtual seconds of the channel in use. */
@@ -140,10 +142,14 @@ export async function runScenario(scenario: Scenario, watcher: ScenarioWatcher =
   watcher.opened?.(fleet);
   const { world } = fleet;
   let transmissions = 0;
+  let bytesOnAir = 0;
   world.observe((frame) => {
     const { payload } = frame;
     if (payload === undefined) return;
-    if (frame.kind === "tcp" ? payload.includes('"type":716') : "CX".includes(payload[0]!)) transmissions++;
+    if (frame.kind === "tcp" ? payload.includes('"type":716') : "CX".includes(payload[0]!)) {
+      transmissions++;
+      bytesOnAir += payload.length;
+    }
   });
 
   for (const event of scenario.events) {
@@ -206,7 +212,7 @@ export async function runScenario(scenario: Scenario, watcher: ScenarioWatcher =
     }
     pushed = fleet.seconds();
     lowerBound = (image.chunks.length + blobChunks(image)) * senders;
-    transmissions = 0;
+    transmissions = bytesOnAir = 0;
     if (update.rollout) {
       push = rollout = startScenarioRollout(
         fleet,
@@ -286,6 +292,7 @@ export async function runScenario(scenario: Scenario, watcher: ScenarioWatcher =
     chunks: image ? (image as Image).chunks.length : 0,
     seconds: Math.max(-1, ...list.map(({ seconds }) => seconds)),
     transmissions,
+    chunkBytes: bytesOnAir,
     lowerBound,
     ratio: lowerBound ? transmissions / lowerBound : 0,
     airtime: world.radio.statistics.airtime / 1000,

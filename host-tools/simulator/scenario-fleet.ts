@@ -54,6 +54,7 @@ export async function createScenarioFleet(
     board: scenario.board,
     version: scenario.version,
     encoding: "raw",
+    size: scenario.update?.size,
   });
   const differing = new Map<number, Build & { outsider: boolean }>();
   for (const { node, version, app } of scenario.differing) {

@@ -86,6 +86,24 @@ it("stands still at Ctrl-C, says so, and is ended by another process", async () 
   expect(JSON.parse(ended.out)).toMatchObject({ state: "aborted", ok: false, reason: "aborted by a person" });
 });
 
+it("does what another terminal asks for", async () => {
+  const kept = path.join(folder, "asked");
+  let asked = "";
+  const ended = await run(
+    ["push", image, "--via", via, "--config", site, "--rollout", policy, "--folder", kept],
+    (text) => {
+      if (asked || !text.includes("canary begins")) return;
+      asked = fs.readdirSync(kept).find((name) => name.endsWith(".lock"))!;
+      const id = asked.slice(0, -".lock".length);
+      fs.appendFileSync(path.join(kept, `${id}.wishes`), "approve\nabort\n");
+    },
+  );
+  expect(asked).not.toBe("");
+  expect(ended.code).toBe(1);
+  expect(ended.err).toMatch(/ROLLOUT_STATE: .* nothing waits for approval/);
+  expect(ended.out).toContain("aborted: aborted by a person");
+});
+
 describe("what makes no sense is refused before anything is done", () => {
   test.each([
     ["a file with an unknown field", "wavs: []\n", "wavs: is no field of a rollout"],

@@ -84,6 +84,7 @@ const UPDATES: [string, Encoding, "broadcast" | "sequential"][] = [
   ["1.1.0", "heatshrink", "broadcast"],
   ["1.2.0", "deflate", "broadcast"],
   ["1.3.0", "raw", "sequential"],
+  ["1.4.0", "delta", "broadcast"],
 ];
 
 describeEngine("a mesh of three interpreters and a laptop", () => {
@@ -108,9 +109,11 @@ describeEngine("a mesh of three interpreters and a laptop", () => {
     const { code } = await bundle({ app: APP, role: "node", board: "esp32-devkitc", version: "1.0.0" });
     const first = { code, image: imageOf(code, "1.0.0", "raw") };
     images.set("1.0.0", first.image);
+    let base = code;
     for (const [version, encoding] of UPDATES) {
       const update = await bundle({ app: APP, role: "node", board: "esp32-devkitc", version });
-      const image = imageOf(update.code, version, encoding);
+      const image = imageOf(update.code, version, encoding, base);
+      base = update.code;
       images.set(version, image);
       writeImage(fileOf(version), image);
     }
@@ -138,7 +141,7 @@ describeEngine("a mesh of three interpreters and a laptop", () => {
     for (const node of nodes) node.start();
     const options = { directory: folder, meshName: PRODUCT, port: PORT, uplink: `${network(A)}.1` };
     laptop = new LaptopProcess(away.inside, options);
-  }, 60_000);
+  }, 240_000);
 
   afterAll(async () => {
     await laptop?.stop();
@@ -228,6 +231,6 @@ describeEngine("a mesh of three interpreters and a laptop", () => {
     const confirmed = (): boolean =>
       nodes.every(({ flash }) => flash[runningSlot(flash) + SLOT_CONFIRMED] === MARK.charCodeAt(0));
     await until("all slots are confirmed", 60, confirmed);
-    for (const node of nodes) expect(node.all("ready").at(-1)![0]).toBe("1.3.0");
+    for (const node of nodes) expect(node.all("ready").at(-1)![0]).toBe("1.4.0");
   }, 75_000);
 });

@@ -88,8 +88,9 @@ export interface Build {
   image: Image;
 }
 
-export function imageOf(code: string, version: string, encoding: Encoding): Image {
-  return makeImage({ code, product: PRODUCT, hardware: "ESP32", role: "node", version, encoding });
+/** @param base what a delta changes */
+export function imageOf(code: string, version: string, encoding: Encoding, base?: string): Image {
+  return makeImage({ code, product: PRODUCT, hardware: "ESP32", role: "node", version, encoding, base });
 }
 
 export async function build(app: string, version: string, encoding: Encoding): Promise<Build> {

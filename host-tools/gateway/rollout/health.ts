@@ -97,7 +97,10 @@ export function urgentFindings(record: RolloutRecord, node: NodeRecord, now: num
   const restarts = restartsSince(node);
   const allowed = health.restarts + restartsBefore(node);
   if (restarts > allowed)
-    found.push({ check: "restarts", text: `${restarts} restarts since the update (${allowed} allowed)` });
+    found.push({
+      check: "restarts",
+      text: `${restarts} ${restarts === 1 ? "restart" : "restarts"} since the update (${allowed} allowed)`,
+    });
   const silent = now - Math.max(node.heardAt, node.runningAt, record.patienceFrom);
   if (silent > Math.max(health.silence, patience(node)))
     found.push({ check: "silence", text: `silent for ${Math.round(silent / 1000)} s` });

@@ -50,7 +50,7 @@ describe("a canary that fails stops everything", () => {
     ["refuses", "bad-hash"],
     ["never-joins", "reverted"],
     ["goes-back", "went-back"],
-    ["restarts", "restarts since the update"],
+    ["restarts", "since the update"],
     ["leaks", "variables an hour"],
   ] as const)("%s: %s", (fault, word) => {
     const fleet = new FakeFleet(10);
