@@ -7,6 +7,7 @@ import type { Mesh } from "../mesh/mesh";
 import { hmac, hmacPads } from "../ota/control-auth";
 import { bytesOf, hex, le32 } from "../wire/bytes";
 import { decodeTelemetry, encodeTelemetry, INTERVAL_UNIT, type Telemetry } from "../wire/telemetry";
+import { alertBody, type BridgedNode, nodeText, presenceOf, USUAL_INTERVAL, VARIABLE, versionOf } from "./bridge-texts";
 import { createMqtt, type Mqtt, type MqttStats } from "./mqtt";
 
 export interface BridgeSettings {
@@ -25,20 +26,6 @@ export interface BridgeSettings {
   commandKey?: string;
 }
 
-interface BridgedNode {
-  id: number;
-  /** Newest values, as a key frame. */
-  frame: Bytes;
-  /** engine.now() when they came, and Unix seconds if the board knows the time. */
-  at: number;
-  time: number;
-  lost: boolean;
-  /** Bits of what fires, and since when there is any, Unix seconds. */
-  alerts: number;
-  since: number;
-  fresh: boolean;
-}
-
 export interface Bridge {
   start(): void;
   /** New values of a node. */
@@ -48,17 +35,11 @@ export interface Bridge {
 
 /** Nodes that are told of; further ones are not. Each takes some 25 variables. */
 const MAX_NODES = 32;
-/** Bytes that one interpreter variable stands for. */
-const VARIABLE = 14;
-/** Intervals of silence, of a node, until it is stale, and until it is lost. */
-const STALE = 2;
+/** Intervals of silence until a node is lost. */
 const LOST = 3;
-/** What a node without an interval of its own is thought to have, ms. */
-const USUAL_INTERVAL = 60000;
 /** Bits of telemetry's alerts that are told; severity is critical but for the last. */
 const TOLD = 1 | 16 | 64;
 const LOSS_BIT = 256;
-const UPDATE_STATES = "idle,preparing,receiving,relaying,decoding,verified,current,failed";
 const MIN_KEY = 16;
 
 /** @param unixTime seconds, 0 while the board does not know */
@@ -122,61 +103,9 @@ export function createBridge(engine: Engine, mesh: Mesh, settings: BridgeSetting
     mqtt.publish(command + "challenge", challenge, true);
   }
 
-  function presence(node: BridgedNode, t: Telemetry): string {
-    "cold";
-    if (node.lost) return "lost";
-    return engine.now() - node.at > STALE * (t.interval * INTERVAL_UNIT * 1000 || USUAL_INTERVAL) ? "stale" : "online";
-  }
-
-  function version(t: Telemetry): string {
-    "cold";
-    return t.major + "." + t.minor + "." + t.patch;
-  }
-
   function values(node: BridgedNode): Telemetry {
     "cold";
     return decodeTelemetry(node.frame, engine.crc32) as Telemetry;
-  }
-
-  function nodeText(node: BridgedNode): string {
-    "cold";
-    const t = values(node);
-    const state = t.updateState;
-    const busy = state > 0 && state < 6;
-    return JSON.stringify({
-      timestamp: node.time,
-      id: node.id,
-      name: ("0000000" + node.id.toString(16)).substr(-8),
-      hardware: "",
-      role: ["node", "root", "dashboard", "bridge"][t.role] || "other",
-      version: version(t),
-      presence: presence(node, t),
-      parent: t.parent || null,
-      hops: t.hops === 255 ? null : t.hops,
-      uptime: t.uptime,
-      memory: t.memoryFree * VARIABLE,
-      memory_total: t.memoryTotal * VARIABLE,
-      rssi: t.rssi || null,
-      children: t.children,
-      received: t.received,
-      sent: t.sent,
-      dropped: t.dropped,
-      refused: t.refused,
-      loss: t.loss / 1000,
-      latency: t.latency === 65535 ? null : t.latency / 1000,
-      starts: t.starts,
-      reset: t.reset === 1 ? "requested" : "other",
-      battery: t.battery ? t.battery / 1000 : null,
-      temperature: t.temperature === -128 ? null : t.temperature,
-      trial: (t.flags & 8) > 0,
-      update_state: UPDATE_STATES.split(",")[state] || null,
-      update: {
-        installed_version: version(t),
-        latest_version: version(t),
-        in_progress: busy,
-        update_percentage: busy ? t.updatePercent : null,
-      },
-    });
   }
 
   /** Text of one of the four reports; nodes are joined one by one, since objects of all of them would not fit. */
@@ -193,7 +122,7 @@ export function createBridge(engine: Engine, mesh: Mesh, settings: BridgeSetting
     for (let i = 0; i < nodes.length; i++) {
       const node = nodes[i];
       const t = values(node);
-      const p = presence(node, t);
+      const p = presenceOf(node, t, engine.now());
       if (t.flags & 4) root = node.id;
       if (p === "online") online++;
       else if (p === "stale") stale++;
@@ -208,7 +137,7 @@ export function createBridge(engine: Engine, mesh: Mesh, settings: BridgeSetting
         if (!(node.alerts & bit)) continue;
         firing++;
         if (bit !== 64) critical++;
-        if (which === 3) text += (text ? "," : "") + JSON.stringify(alert(node, bit, "firing"));
+        if (which === 3) text += (text ? "," : "") + JSON.stringify(alertBody(node, bit, "firing", unixTime()));
       }
       if (which === 0)
         text +=
@@ -218,7 +147,7 @@ export function createBridge(engine: Engine, mesh: Mesh, settings: BridgeSetting
             uptime: t.uptime,
             memory: t.memoryFree * VARIABLE,
             rssi: t.rssi || null,
-            version: version(t),
+            version: versionOf(t),
             presence: p,
           });
       else if (which === 1 && !node.lost)
@@ -262,26 +191,6 @@ export function createBridge(engine: Engine, mesh: Mesh, settings: BridgeSetting
     );
   }
 
-  function alert(node: BridgedNode, bit: number, state: string): object {
-    "cold";
-    const rule = bit === 1 ? "low-memory" : bit === 16 ? "update-failed" : bit === 64 ? "weak-signal" : "node-lost";
-    return {
-      id: rule + ":" + node.id + "@" + node.since,
-      rule: rule,
-      node: node.id,
-      severity: bit === 64 ? "warning" : "critical",
-      state: state,
-      message: rule,
-      value: null,
-      threshold: null,
-      since: node.since,
-      resolved: state === "resolved" ? unixTime() : null,
-      inhibited_by: null,
-      flapping: false,
-      acknowledged: false,
-    };
-  }
-
   /** Tells what began and what is over. */
   function compare(node: BridgedNode, alerts: number): void {
     "cold";
@@ -290,7 +199,7 @@ export function createBridge(engine: Engine, mesh: Mesh, settings: BridgeSetting
     node.alerts = alerts;
     for (let bit = 1; bit <= LOSS_BIT; bit <<= 1) {
       if (!(changed & bit)) continue;
-      const text = JSON.stringify(alert(node, bit, alerts & bit ? "firing" : "resolved"));
+      const text = JSON.stringify(alertBody(node, bit, alerts & bit ? "firing" : "resolved", unixTime()));
       mqtt.deliver(status + "alerts/events", '{"timestamp":' + unixTime() + "," + text.substr(1));
       part = Math.min(part, 3);
     }
@@ -345,7 +254,7 @@ export function createBridge(engine: Engine, mesh: Mesh, settings: BridgeSetting
       // All of them at once would not fit; they stand in topics of their own.
       answer(
         name,
-        '{"nodes":[' + (node ? nodeText(node) : "") + "]}",
+        '{"nodes":[' + (node ? nodeText(node, values(node), engine.now()) : "") + "]}",
         typeof body.node === "number" && !node ? "UNKNOWN_NODE" : "",
       );
     } else answer(name, "", name.substr(0, 6) === "update" ? "NOT_ON_A_BOARD" : "COMMAND_ARGUMENTS");
@@ -396,7 +305,8 @@ export function createBridge(engine: Engine, mesh: Mesh, settings: BridgeSetting
     }
     for (let i = 0; i < nodes.length; i++) {
       if (!nodes[i].fresh) continue;
-      if (mqtt.publish(status + "node/" + nodes[i].id, nodeText(nodes[i]), true)) nodes[i].fresh = false;
+      if (mqtt.publish(status + "node/" + nodes[i].id, nodeText(nodes[i], values(nodes[i]), now), true))
+        nodes[i].fresh = false;
       return;
     }
   }

@@ -13,6 +13,8 @@ import { PACKAGE_STATUS_REPORT } from "../../firmware/status/reporter";
 import { statusFields } from "../../firmware/status/status-package";
 import { createFrameReader, PACKAGE_STATUS_QUERY } from "../../firmware/status/telemetry-receiver";
 import { packageText } from "../../firmware/wire/packages";
+import { createCollector } from "../gateway/collector";
+import { nodesPayload } from "../exporters/payloads";
 import { loadBoard } from "../build/board";
 import { Fleet } from "../simulator/fleet";
 import { buildFor, loaderFor } from "../simulator/firmware-builds";
@@ -135,6 +137,16 @@ function measurePackages(): Record<"2A" | "2B", { made: number; onAir: number }>
   };
 }
 
+/** Bytes of the payload that the MQTT bridge publishes about all nodes. */
+function measureNodesTopic(): number {
+  const world = new StatusWorld({ nodes: NODES, interval: 60, seed: 1 });
+  const collector = createCollector(world.session);
+  world.run(120);
+  const payload = JSON.stringify(nodesPayload(world.now(), collector.nodes()));
+  collector.close();
+  return Buffer.byteLength(payload);
+}
+
 /** Telemetry datagrams of ten virtual boards, after they have found each other; bytes a node and hour, and the longest event. */
 async function measureBoards(
   minutes: number,
@@ -219,6 +231,7 @@ export async function benchStatus(print: (text: string) => void): Promise<void> 
         row("2B", "status service every 30 s", packages["2B"].made, packages["2B"].onAir),
         row("2C", "telemetry stream every 60 s", minute.made * NODES, minute.onAir * NODES),
         row("2C", "telemetry stream every 30 s", half.made * NODES, half.onAir * NODES),
+        ["2E mesh/status/nodes every 30 s", String(SEED["2E"]), kb(measureNodesTopic() * 120), "none"],
       ],
     ),
   );

@@ -107,7 +107,10 @@ export async function openSerial(
     now: () => Date.now(),
     async close() {
       node.mesh.stop();
-      await Promise.race([line.close(), sleep(FAREWELL_MS)]);
+      let limit: NodeJS.Timeout | undefined;
+      const late = new Promise<void>((resolve) => (limit = setTimeout(resolve, FAREWELL_MS)));
+      await Promise.race([line.close(), late]);
+      clearTimeout(limit);
       closed = true;
       node.airwave.shut();
       basis.close();
