@@ -20,6 +20,7 @@ import {
   siteOf,
   unknownNode,
 } from "./device-options";
+import { openNodeWarning } from "./open-node";
 
 const ROOT = path.resolve(__dirname, "../..");
 
@@ -101,6 +102,7 @@ export const flash: CommandDefinition = {
   async run(context, given) {
     const options = given as unknown as Options;
     const { site, file } = siteOf(options);
+    context.stderr.write(openNodeWarning(site));
     const builder = createStorageBuilder({ site, folder: path.dirname(file), root: ROOT });
     const ports = await choosePorts(options);
     const plans = new Map<string, Planned>();

@@ -8,6 +8,7 @@ import { inject as injectInto } from "../device/inject";
 import { createStorageBuilder } from "../device/node-storage";
 import { EXIT } from "../errors";
 import { addPortOption, boardFor, chooseOnePort, parseBaud, siteOf, unknownNode } from "./device-options";
+import { openNodeWarning } from "./open-node";
 
 const ROOT = path.resolve(__dirname, "../..");
 
@@ -42,6 +43,7 @@ export const inject: CommandDefinition = {
   async run(context, given) {
     const options = given as unknown as Options;
     const { site, file } = siteOf(options);
+    context.stderr.write(openNodeWarning(site));
     const port = await chooseOnePort(options);
     const attach = { baudRate: options.baud, signal: context.signal };
     const probe = await attachConsole(port.open(), attach);

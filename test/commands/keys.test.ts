@@ -3,6 +3,7 @@ import * as os from "node:os";
 import * as path from "node:path";
 import { encodeImageFile } from "../../host-tools/build/image-file";
 import { writeKeyFiles } from "../../host-tools/build/sign";
+import { openNodeWarning } from "../../host-tools/commands/open-node";
 import { COMMANDS } from "../../host-tools/commands";
 import { loadSite, parseSite } from "../../host-tools/config/load";
 import { meshKeyOf, publicKeyOf, signingKeyOf } from "../../host-tools/config/keys";
@@ -162,6 +163,13 @@ describe("keys of a site", () => {
     expect(text).not.toContain(KEYS[0]!.secretKey.toString("base64").slice(0, 40));
     const fromEnv = parseSite({ mesh, keys: { mesh: { env: "MESH_KEY" } } }, "f");
     expect(meshKeyOf(fromEnv, directory, { MESH_KEY: "5b".repeat(32) })).toBe("5b".repeat(32));
+  });
+
+  it("are missed loudly", () => {
+    const warning = (keys?: object): string => openNodeWarning(parseSite({ mesh, ...(keys && { keys }) }, "f"));
+    expect(warning()).toMatch(/UNSIGNED.*NOT CHECKED/);
+    expect(warning({ public: "k.pub" })).not.toMatch(/UNSIGNED/);
+    expect(warning({ public: "k.pub", mesh: { env: "M" } })).toBe("");
   });
 
   it("that are missing or none stop the command; without any the node is open", () => {

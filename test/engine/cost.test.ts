@@ -1,6 +1,6 @@
 import { closeSync, openSync, readSync } from "node:fs";
 import { MICRO, NATIVES, REALISTIC } from "../../host-tools/bench/cost-work";
-import { firmwareWork } from "../../host-tools/bench/firmware-work";
+import { EVALUATED, firmwareWork } from "../../host-tools/bench/firmware-work";
 import { compareCosts, formatComparison, hasValgrind } from "../../host-tools/bench/interpreter-cost";
 import { describeEngine } from "./support";
 
@@ -28,7 +28,7 @@ describeEngine("what the virtual chip charges", () => {
   }
 
   test("agrees within 30 % with the instructions of a real interpreter for a node's work", async () => {
-    const results = await compareCosts(binary, REALISTIC);
+    const results = await compareCosts(binary, [...REALISTIC, ...EVALUATED]);
     console.log(formatComparison(results));
     for (const { name, ratio } of results) expect([name, ratio > 0.7 && ratio < 1.3]).toEqual([name, true]);
   });

@@ -13,6 +13,7 @@ jest.mock(
 
 import type { Engine } from "../../firmware/engine/engine";
 import { readTrust } from "../../firmware/ota/trust";
+import { decodeStorage } from "../../host-tools/device/storage-image";
 import { NorFlash } from "../../host-tools/simulator/chip/flash";
 import { StorageArea } from "../../host-tools/simulator/chip/storage-area";
 import {
@@ -218,6 +219,37 @@ test("an update out of the recovery bundle, with both slots bad", () => {
     endsWith(ends, good, what);
   });
   console.log(`out of recovery: ${tried} cut points`);
+});
+
+test("a hundred updates, one after another, write to the regions alone", () => {
+  const { bytes, base } = newFlash(site);
+  const flash = new NorFlash(bytes);
+  const device = new Device(site, flash, base);
+  const storage = (): string =>
+    JSON.stringify(decodeStorage(flash.bytes).files.map(({ name, offset }) => [name, offset]));
+  const before = storage();
+  const operations = record(flash);
+  for (let i = 1; i <= 100; i++) {
+    const push = bundleOf(`v${i}`, 3000, { version: `2.0.${i}`, counter: i, chunkBytes: 500 });
+    endsWith(device.settle({ push, lonely: [] }), push, `update ${i}`);
+    expect(counter(device)).toBe(i);
+  }
+  const end = base + 4096 * Object.values(site.board.regions).reduce((sum, [, pages]) => sum + pages, 0);
+  expect(operations.filter(({ offset }) => offset < base || offset >= end)).toEqual([]);
+  expect(storage()).toBe(before);
+  const first = base / 4096;
+  const erased = (name: string): number => {
+    const [page, pages] = site.board.regions[name]!;
+    return Math.max(...flash.erases.subarray(first + page, first + page + pages));
+  };
+  const worn = ["state", "slot0", "slot1", "stage", "trust", "recovery"].map((name) => `${name} ${erased(name)}`);
+  console.log(`100 updates: ${operations.length} flash operations; most erasures of a page: ${worn.join(", ")}`);
+  expect([erased("recovery"), erased("trust") <= 2, erased("state"), erased("slot0") <= 51]).toEqual([
+    0,
+    true,
+    0,
+    true,
+  ]);
 });
 
 /**
