@@ -61,6 +61,62 @@ interface Happening {
   seq: number;
 }
 
+/** What is sent, by the names of docs/openapi.json. */
+interface InfoJson {
+  server: string;
+  version: string;
+  mesh: string;
+  via: string;
+  clock: string;
+  now: number;
+  writable: boolean;
+  rollouts: boolean;
+  history: { hours: number; resolution: number };
+  clients: number;
+  maxClients: number;
+}
+
+interface NodeJson {
+  id: number;
+  name: string;
+  hardware: string;
+  role: string;
+  version: string;
+  presence: string;
+  heardAt: number;
+  parent: number;
+  hops: number;
+  telemetry: Telemetry;
+}
+
+interface TopologyJson {
+  root: number;
+  nodes: { id: number; parent: number; hops: number; rssi: number }[];
+}
+
+interface AlertJson {
+  key: string;
+  rule: string;
+  node: number;
+  severity: string;
+  state: string;
+  message: string;
+  value: null;
+  threshold: null;
+  since: number;
+  resolvedAt: number;
+  inhibitedBy: string;
+  flapping: boolean;
+  acknowledged: boolean;
+}
+
+interface EventJson {
+  at: number;
+  kind: string;
+  node: number;
+  text: string;
+}
+
 export interface NodeDashboard {
   received(telemetry: Telemetry): void;
   start(): void;
@@ -203,7 +259,7 @@ export function createDashboard(parts: DashboardParts): NodeDashboard {
     tell("alert", node, (on ? "" : "resolved: ") + ruleWords()[rule]);
   }
 
-  function alertView(a: Entry): object {
+  function alertView(a: Entry): AlertJson {
     "cold";
     return {
       key: ruleNames()[a.rule] + ":" + a.node,
@@ -222,7 +278,7 @@ export function createDashboard(parts: DashboardParts): NodeDashboard {
     };
   }
 
-  function nodeView(i: number): object {
+  function nodeView(i: number): NodeJson {
     "cold";
     const t = values(i);
     const roles = ["node", "root", "dashboard", "bridge"];
@@ -240,10 +296,10 @@ export function createDashboard(parts: DashboardParts): NodeDashboard {
     };
   }
 
-  function topology(): object {
+  function topology(): TopologyJson {
     "cold";
     let root = 0;
-    const list: object[] = [];
+    const list: TopologyJson["nodes"] = [];
     for (let i = 0; i < count; i++) {
       const t = values(i);
       if (t.flags & 4) root = t.node;
@@ -252,7 +308,7 @@ export function createDashboard(parts: DashboardParts): NodeDashboard {
     return { root: root, nodes: list };
   }
 
-  function info(): object {
+  function info(): InfoJson {
     "cold";
     return {
       server: "esp32",
@@ -269,7 +325,7 @@ export function createDashboard(parts: DashboardParts): NodeDashboard {
     };
   }
 
-  function eventView(e: Happening): object {
+  function eventView(e: Happening): EventJson {
     "cold";
     return { at: e.at, kind: e.kind, node: e.node, text: e.text };
   }

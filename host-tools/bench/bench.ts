@@ -4,6 +4,7 @@ import * as path from "node:path";
 import { benchMessageDelay } from "./message-delay";
 import { benchStatus } from "./status";
 import { benchBridge } from "./bridge";
+import { benchDashboard } from "./dashboard";
 import { benchTransports, benchUpdates } from "./updates";
 import { measureFlashLine } from "./flash-line";
 
@@ -21,6 +22,7 @@ const PARTS: Record<string, { title: string; run: () => void | Promise<void> }> 
   transports: { title: "200 KB to twenty nodes, 5 % loss", run: () => benchTransports(print) },
   delay: { title: "Messages of applications while an update runs", run: () => benchMessageDelay(print) },
   status: { title: "Status: bytes an hour", run: () => benchStatus(print) },
+  dashboard: { title: "Dashboard: page, browsers, load", run: () => benchDashboard(print) },
   repair: { title: "Coded repair of one hop", run: () => program("repair.ts") },
   flash: {
     title: "Flashing 1.5 MB and Storage over a virtual line of 921600 baud",

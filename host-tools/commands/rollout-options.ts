@@ -2,7 +2,7 @@
 import { type Command, Option } from "commander";
 import { EspalierError, EXIT } from "../errors";
 import type { Transport } from "../gateway/distribution";
-import { type Policy, parsePolicy, type PolicyInput } from "../gateway/rollout/policy";
+import { parseAmount, parseDuration, type Policy, parsePolicy, type PolicyInput } from "../gateway/rollout/policy";
 import { readPolicyFile } from "../gateway/rollout/policy-file";
 import { ROLLOUTS_FOLDER } from "../gateway/rollout/store";
 
@@ -63,24 +63,25 @@ export function policyFrom(options: RolloutOptions, transport: Transport, nodes:
       ...(nodes.length > 0 ? { nodes } : {}),
       ...(options.ifVersion ? { versions: options.ifVersion } : {}),
     };
-  if (options.canaries !== undefined || options.soak !== undefined) {
-    if (how !== "progressive")
-      throw new EspalierError("BAD_ROLLOUT", "--canaries and --soak go with --rollout progressive", {
-        hint: "A rollout file says for each wave what it is to be.",
-        exitCode: EXIT.usage,
-      });
-    input.waves = parsePolicy(base).waves.map((wave, index) => ({
-      name: wave.name,
-      nodes: amount(index === 0 ? (options.canaries ?? 2) : wave.nodes),
-      soak: options.soak ?? `${wave.soakMs / 1000}s`,
-    }));
-  }
-  return parsePolicy(input, named ? "the command line" : how);
+  const policy = parsePolicy(input, named ? "the command line" : how);
+  if (options.canaries === undefined && options.soak === undefined) return policy;
+  if (how !== "progressive") throw wrong("--canaries and --soak go with --rollout progressive");
+  const canaries = options.canaries === undefined ? undefined : parseAmount(options.canaries);
+  const soakMs = options.soak === undefined ? undefined : parseDuration(options.soak);
+  if (canaries === null || canaries?.value === 0)
+    throw wrong('--canaries is a number of nodes, or a share such as "5 %"');
+  if (soakMs === null) throw wrong('--soak is a time such as "90s", "10m" or "1h30m"');
+  const waves = policy.waves.map((wave, index) => ({
+    ...wave,
+    nodes: index === 0 && canaries ? canaries : wave.nodes,
+    soakMs: soakMs ?? wave.soakMs,
+  }));
+  return { ...policy, waves };
 }
 
-/** An amount as a rollout file writes it. */
-function amount(nodes: unknown): string | number {
-  if (typeof nodes !== "object" || nodes === null) return nodes as string | number;
-  const { value, percent } = nodes as { value: number; percent: boolean };
-  return percent ? `${value} %` : value;
+function wrong(message: string): EspalierError {
+  return new EspalierError("BAD_ROLLOUT", message, {
+    hint: "A rollout file says for each wave what it is to be.",
+    exitCode: EXIT.usage,
+  });
 }

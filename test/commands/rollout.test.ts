@@ -61,6 +61,18 @@ it("shows what would happen, and does nothing", async () => {
   expect(fs.existsSync(path.join(folder, "dry"))).toBe(false);
 });
 
+it("changes single things of a progressive rollout", async () => {
+  const line = ["push", image, "--via", via, "--config", site, "--dry-run", "--rollout", "progressive"];
+  const { out } = await run([...line, "--soak", "90s", "--if-version", "1.0.*", "--json"]);
+  const { policy: made, waves, dryRun } = JSON.parse(out);
+  expect([dryRun, made.targets.versions]).toEqual([true, ["1.0.*"]]);
+  expect(waves.map(({ nodes, soakMs }: { nodes: number[]; soakMs: number }) => [nodes.length, soakMs])).toEqual([
+    [1, 90_000],
+    [1, 90_000],
+    [0, 90_000],
+  ]);
+});
+
 it("goes wave by wave, and keeps the report", async () => {
   const { code, out, err } = await run(push("whole"));
   expect(err).toContain("canary passed: 1 of 1 in good health");
@@ -121,6 +133,9 @@ describe("what makes no sense is refused before anything is done", () => {
   test.each([
     [["push", image, "--via", via, "--soak", "5m"], "NEEDS_ROLLOUT"],
     [["push", image, "--via", via, "--rollout", "gently"], "NO_FILE"],
+    [["push", image, "--via", via, "--rollout", "progressive", "--canaries", "0"], "BAD_ROLLOUT"],
+    [["push", image, "--via", via, "--rollout", "progressive", "--soak", "soon"], "BAD_ROLLOUT"],
+    [["push", image, "--via", via, "--rollout", "all-at-once", "--soak", "5m"], "BAD_ROLLOUT"],
     [["rollout", "show", "nothing", "--folder", folder], "NO_ROLLOUT"],
     [["rollout", "show"], "WRONG_ARGUMENTS"],
     [["rollout", "explode", "x"], "WRONG_ARGUMENTS"],

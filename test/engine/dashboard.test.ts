@@ -181,7 +181,11 @@ describeEngine("a dashboard inside the interpreter", () => {
 
   it("stays within the board's memory with twenty nodes and three browsers", async () => {
     const browsers = [1, 2, 3].map(() => new Browser(dashboard.url));
-    await until("all are served", 30, () => browsers.every((browser) => browser.has("ready")));
+    const served = (): boolean => browsers.every((browser) => browser.has("ready"));
+    await until("all are served", 30, served).catch((error: Error) => {
+      const states = browsers.map(({ messages, closed, status }) => [messages.length, messages.at(-1), closed, status]);
+      throw new Error(`${error.message}: ${JSON.stringify(states)}, ${dashboard.node.text.slice(-5).join(" | ")}`);
+    });
     const before = dashboard.node.all("variables").length;
     for (let round = 0; round < 3; round++) {
       for (let i = 1; i < 20; i++) dashboard.report(i);
