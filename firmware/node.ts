@@ -195,6 +195,7 @@ export function createNode(parts: NodeParts): EspalierNode {
     after: engine.after,
     every: engine.every,
     start: function () {
+      "cold";
       mesh.start();
       airwave.start();
       if (parts.installs) {

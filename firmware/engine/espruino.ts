@@ -8,6 +8,7 @@ import type {
   ScanResult,
   Socket,
   SocketHandler,
+  Wifi,
 } from "./engine";
 import { AREA_FILE, STATE_RESTARTED } from "../ota/layout";
 import { PAGE } from "./engine";
@@ -57,7 +58,7 @@ class EspruinoRegion implements Region {
 
   constructor(
     /** Offset of the region in the area's file, and address of the file's data. */
-    private readonly start: number,
+    private readonly first: number,
     private readonly base: number,
     pages: number,
   ) {
@@ -65,16 +66,124 @@ class EspruinoRegion implements Region {
   }
 
   read(offset: number, length: number): Bytes {
-    return require("Storage").read(AREA_FILE, this.start + offset, length) as Bytes;
+    return require("Storage").read(AREA_FILE, this.first + offset, length) as Bytes;
   }
 
   write(offset: number, bytes: Bytes): void {
-    require("Flash").write(bytes, this.base + this.start + offset);
+    require("Flash").write(bytes, this.base + this.first + offset);
   }
 
   erase(offset: number): void {
-    require("Flash").erasePage(this.base + this.start + offset);
+    require("Flash").erasePage(this.base + this.first + offset);
   }
+}
+
+function createWifi(): Wifi {
+  const wifi = require("Wifi");
+  let left: (() => void) | null = null;
+  let lost: (() => void) | null = null;
+  let joined = false;
+  wifi.on("sta_left", function () {
+    if (left) left();
+  });
+  wifi.on("disconnected", function () {
+    if (joined && lost) {
+      joined = false;
+      lost();
+    }
+  });
+  return {
+    accessPointMac: function () {
+      "cold";
+      return wifi.getAPIP().mac;
+    },
+    startAccessPoint: function (options: AccessPointOptions, done: (error: string | null) => void) {
+      "cold";
+      const radio: { channel: number; password?: string; authMode: string } = {
+        channel: options.channel,
+        authMode: options.password ? "wpa2" : "open",
+      };
+      if (options.password) radio.password = options.password;
+      wifi.startAP(options.ssid, radio, function (error) {
+        if (error) {
+          done(error);
+          return;
+        }
+        // Reports "Failure" when it worked: https://github.com/espruino/Espruino, libs/network/esp32 setIP().
+        wifi.setAPIP({ ip: options.ip, gw: options.ip, netmask: "255.255.255.0" }, function () {
+          done(null);
+        });
+      });
+    },
+    stopAccessPoint: function () {
+      "cold";
+      wifi.stopAP();
+    },
+    scan: function (done: (found: ScanResult[]) => void) {
+      "cold";
+      // Throws while a scan is under way, for instance one that an application started.
+      try {
+        // Starting the station interface dials the network of the last attempt, and a dial ends a scan.
+        if (!joined) wifi.connect("", {});
+        wifi.scan(function (found) {
+          const list: ScanResult[] = [];
+          for (let i = 0; found && i < found.length; i++) {
+            const a = found[i];
+            list.push({ ssid: a.ssid, mac: a.mac, rssi: a.rssi, channel: +a.channel });
+          }
+          // Another task stops the station interface after a scan; a dial in the meantime comes to nothing.
+          setTimeout(done, SCAN_SETTLE_MS, list);
+        });
+      } catch (error) {
+        setTimeout(done, 1000, []);
+      }
+    },
+    connect: function (
+      ssid: string,
+      password: string,
+      done: (error: string | null, address: { ip: string; gateway: string } | null) => void,
+    ) {
+      "cold";
+      let pending = true;
+      joined = false;
+      function finish(error: string | null) {
+        if (!pending) return;
+        pending = false;
+        clearTimeout(limit);
+        if (error) {
+          done(error, null);
+          return;
+        }
+        joined = true;
+        const address = wifi.getIP();
+        done(null, { ip: address.ip, gateway: address.gw });
+      }
+      const limit = setTimeout(finish, CONNECT_TIMEOUT_MS, "timeout");
+      wifi.connect(ssid, password ? { password: password } : {}, function (error) {
+        finish(error || null);
+      });
+      // The driver's power saving delays and loses group frames.
+      wifi.setConfig({ powersave: "none" });
+    },
+    disconnect: function () {
+      "cold";
+      joined = false;
+      wifi.disconnect();
+    },
+    onLost: function (handler: () => void) {
+      "cold";
+      lost = handler;
+    },
+    onStationLeft: function (handler: () => void) {
+      "cold";
+      left = handler;
+    },
+    rssi: function () {
+      if (!joined) return 0;
+      const status = wifi.getStatus();
+      return (status && status.rssi) || 0;
+    },
+  };
 }
 
 export function createEspruinoEngine(boot: BootInfo): Engine {
@@ -110,6 +219,8 @@ export function createEspruinoEngine(boot: BootInfo): Engine {
     raw.on("error", function () {});
   }
 
+  const wifi = createWifi();
+
   return {
     name: "espruino",
     hardware: boot.hardware,
@@ -126,6 +237,7 @@ export function createEspruinoEngine(boot: BootInfo): Engine {
       return setInterval(run, milliseconds);
     },
     cancel: function (timer: number) {
+      "cold";
       // Espruino throws on undefined and keeps one namespace for both kinds of timer.
       if (timer) clearTimeout(timer);
     },
@@ -171,7 +283,7 @@ export function createEspruinoEngine(boot: BootInfo): Engine {
       flash.write(STATE_RESTARTED, boot.base + state + boot.starts - 1);
       E.reboot();
     },
-    wifi: createWifi(),
+    wifi: wifi,
     listen: function (port: number, accept: (socket: Socket) => SocketHandler) {
       net
         .createServer(function (raw: NetSocket) {
@@ -180,6 +292,7 @@ export function createEspruinoEngine(boot: BootInfo): Engine {
         .listen(port);
     },
     connect: function (host: string, port: number, handler: SocketHandler) {
+      "cold";
       // Throws when the peer refuses or does not answer, and gives no socket then.
       try {
         const raw = net.connect({ host: host, port: port }, function () {
@@ -240,115 +353,11 @@ export function createEspruinoEngine(boot: BootInfo): Engine {
       return new EspruinoRegion(pages[0] * PAGE, boot.base, pages[1]);
     },
     settings: function () {
+      "cold";
       return storage.read("cfg") || "";
     },
     log: function (text: string) {
       print(text);
     },
   };
-
-  function createWifi() {
-    const wifi = require("Wifi");
-    let left: (() => void) | null = null;
-    let lost: (() => void) | null = null;
-    let joined = false;
-    wifi.on("sta_left", function () {
-      if (left) left();
-    });
-    wifi.on("disconnected", function () {
-      if (joined && lost) {
-        joined = false;
-        lost();
-      }
-    });
-    return {
-      accessPointMac: function () {
-        "cold";
-        return wifi.getAPIP().mac;
-      },
-      startAccessPoint: function (options: AccessPointOptions, done: (error: string | null) => void) {
-        "cold";
-        const radio: { channel: number; password?: string; authMode: string } = {
-          channel: options.channel,
-          authMode: options.password ? "wpa2" : "open",
-        };
-        if (options.password) radio.password = options.password;
-        wifi.startAP(options.ssid, radio, function (error) {
-          if (error) {
-            done(error);
-            return;
-          }
-          // Reports "Failure" when it worked: https://github.com/espruino/Espruino, libs/network/esp32 setIP().
-          wifi.setAPIP({ ip: options.ip, gw: options.ip, netmask: "255.255.255.0" }, function () {
-            done(null);
-          });
-        });
-      },
-      stopAccessPoint: function () {
-        "cold";
-        wifi.stopAP();
-      },
-      scan: function (done: (found: ScanResult[]) => void) {
-        // Throws while a scan is under way, for instance one that an application started.
-        try {
-          // Starting the station interface dials the network of the last attempt, and a dial ends a scan.
-          if (!joined) wifi.connect("", {});
-          wifi.scan(function (found) {
-            const list: ScanResult[] = [];
-            for (let i = 0; found && i < found.length; i++) {
-              const a = found[i];
-              list.push({ ssid: a.ssid, mac: a.mac, rssi: a.rssi, channel: +a.channel });
-            }
-            // Another task stops the station interface after a scan; a dial in the meantime comes to nothing.
-            setTimeout(done, SCAN_SETTLE_MS, list);
-          });
-        } catch (error) {
-          setTimeout(done, 1000, []);
-        }
-      },
-      connect: function (
-        ssid: string,
-        password: string,
-        done: (error: string | null, address: { ip: string; gateway: string } | null) => void,
-      ) {
-        let pending = true;
-        joined = false;
-        function finish(error: string | null) {
-          if (!pending) return;
-          pending = false;
-          clearTimeout(limit);
-          if (error) {
-            done(error, null);
-            return;
-          }
-          joined = true;
-          const address = wifi.getIP();
-          done(null, { ip: address.ip, gateway: address.gw });
-        }
-        const limit = setTimeout(finish, CONNECT_TIMEOUT_MS, "timeout");
-        wifi.connect(ssid, password ? { password: password } : {}, function (error) {
-          finish(error || null);
-        });
-        // The driver's power saving delays and loses group frames.
-        wifi.setConfig({ powersave: "none" });
-      },
-      disconnect: function () {
-        joined = false;
-        wifi.disconnect();
-      },
-      onLost: function (handler: () => void) {
-        "cold";
-        lost = handler;
-      },
-      onStationLeft: function (handler: () => void) {
-        "cold";
-        left = handler;
-      },
-      rssi: function () {
-        if (!joined) return 0;
-        const status = wifi.getStatus();
-        return (status && status.rssi) || 0;
-      },
-    };
-  }
 }

@@ -59,6 +59,7 @@ export function createAirwave(engine: Engine, mesh: Mesh) {
   }
 
   function next(): void {
+    "cold";
     while (socket && !flying && queue.length) {
       const item = queue.shift() as Waiting;
       flying = item;
@@ -78,6 +79,7 @@ export function createAirwave(engine: Engine, mesh: Mesh) {
   }
 
   function send(bytes: Bytes, address: string, sent: (() => void) | undefined): boolean {
+    "cold";
     if (!socket || !address || !bytes.length || bytes.length > MAX_DATAGRAM || queue.length >= AIRWAVE_QUEUE) {
       stats.failures++;
       return false;
@@ -117,11 +119,13 @@ export function createAirwave(engine: Engine, mesh: Mesh) {
     /** Takes a datagram that came another way. */
     take: received,
     start: function () {
+      "cold";
       if (timer) return;
       open();
       timer = engine.every(CHECK, check);
     },
     shut: function () {
+      "cold";
       engine.cancel(timer);
       timer = 0;
       if (socket) socket.close();
@@ -139,7 +143,7 @@ export function createAirwave(engine: Engine, mesh: Mesh) {
       return send(bytes, state.parentIp, sent);
     },
     /** Datagrams that wait, the one in flight included. */
-    waiting: function () {
+    backlog: function () {
       "cold";
       return queue.length + (flying ? 1 : 0);
     },

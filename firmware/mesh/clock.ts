@@ -47,7 +47,7 @@ export interface Clock {
   /** Node time. */
   now(): number;
   /** Begins an exchange with a neighbour. */
-  tick(link: Link): void;
+  exchange(link: Link): void;
   /** Takes a TIME_SYNC or TIME_DELAY package that arrived at `link.arrived`. */
   handle(link: Link, p: Package): void;
 }
@@ -67,7 +67,8 @@ export function createClock(engine: Engine, host: ClockHost, fire: Events["fire"
     host.sendTime(TIME_SYNC, link, link.id, { type: TIME_REQUEST, t0: link.asked });
   }
 
-  function tick(link: Link): void {
+  function exchange(link: Link): void {
+    "cold";
     let size = 1;
     let authority = host.authority;
     for (const other of host.links) {
@@ -109,7 +110,7 @@ export function createClock(engine: Engine, host: ClockHost, fire: Events["fire"
     } else if (++link.retries < MAX_RETRIES) {
       link.timeAt = time + TIME_RETRY - 1;
       engine.after(TIME_RETRY, function () {
-        if (!link.ended && link.timeAt && link.timeAt <= engine.now()) tick(link);
+        if (!link.ended && link.timeAt && link.timeAt <= engine.now()) exchange(link);
       });
     } else {
       link.retries = 0;
@@ -119,7 +120,7 @@ export function createClock(engine: Engine, host: ClockHost, fire: Events["fire"
 
   return {
     now: now,
-    tick: tick,
+    exchange: exchange,
     handle: function (link: Link, p: Package) {
       "cold";
       const message = p.msg as TimeMessage;

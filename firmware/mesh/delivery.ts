@@ -46,8 +46,8 @@ interface Parcel {
 
 export interface Delivery {
   /** False when too many messages are under way, or there is nobody to send to. */
-  send(dest: number, message: string, priority: number, options: SendOptions): boolean;
-  tick(now: number): void;
+  post(dest: number, message: string, priority: number, options: SendOptions): boolean;
+  resend(now: number): void;
   abandon(): void;
 }
 
@@ -76,7 +76,7 @@ export function createDelivery(engine: Engine, router: Router, events: Events): 
     }
   }
 
-  events.listen("p" + DELIVER, function (p: Package) {
+  events.hear("p" + DELIVER, function (p: Package) {
     const message = p.msg;
     const messageId = p.id;
     if (typeof message !== "string" || !isUint32(messageId)) {
@@ -97,7 +97,7 @@ export function createDelivery(engine: Engine, router: Router, events: Events): 
     if (link) router.transmit(link, packageText(receipt), PRIORITY_HIGH, RESERVE);
   });
 
-  events.listen("p" + DELIVERED, function (p: Package) {
+  events.hear("p" + DELIVERED, function (p: Package) {
     for (const parcel of parcels)
       if (parcel.id === p.id && parcel.dest === p.from) {
         settle(parcel, null);
@@ -106,7 +106,8 @@ export function createDelivery(engine: Engine, router: Router, events: Events): 
   });
 
   return {
-    send: function (dest: number, message: string, priority: number, options: SendOptions) {
+    post: function (dest: number, message: string, priority: number, options: SendOptions) {
+      "cold";
       if (!isUint32(dest) || !dest || dest === router.id || parcels.length >= MAX_UNDER_WAY) return false;
       lastId = (lastId + 1) >>> 0;
       const parcel: Parcel = {
@@ -130,7 +131,8 @@ export function createDelivery(engine: Engine, router: Router, events: Events): 
       attempt(parcel);
       return true;
     },
-    tick: function (now: number) {
+    resend: function (now: number) {
+      "cold";
       for (let i = parcels.length - 1; i >= 0; i--) {
         const parcel = parcels[i];
         // A handler may have settled others.

@@ -84,10 +84,10 @@ export interface JoinHost {
 }
 
 export interface Join {
-  start(): void;
+  seek(): void;
   giveUp(): void;
   /** Once a second, with engine.now(). */
-  tick(now: number): void;
+  advance(now: number): void;
   /** The parent's first node sync was accepted. */
   linked(): void;
   /** The link to the parent is gone. */
@@ -273,7 +273,8 @@ export function createJoin(engine: Engine, config: JoinConfig, host: JoinHost): 
 
   return {
     linked: linked,
-    start: function () {
+    seek: function () {
+      "cold";
       rest(0);
       empty = scans = 0;
       if (wifi && !(config.root && !station)) return;
@@ -287,7 +288,8 @@ export function createJoin(engine: Engine, config: JoinConfig, host: JoinHost): 
       leave(0);
       phase = JOIN_OFF;
     },
-    tick: function (now: number) {
+    advance: function (now: number) {
+      "cold";
       if (wifi && wantAp && !apUp && now >= apDue) {
         apUp = true;
         apDue = now + AP_RETRY;
@@ -335,6 +337,7 @@ export function createJoin(engine: Engine, config: JoinConfig, host: JoinHost): 
       }
     },
     phase: function () {
+      "cold";
       return phase;
     },
   };

@@ -2,7 +2,7 @@
  * The mesh as an application sees it, under the names of painlessMesh: messages to one node or to all, who is there, and
  * a common clock.
  */
-import type { Engine } from "../engine/engine";
+import type { Engine, Socket } from "../engine/engine";
 import { BROADCAST, SINGLE, TIME_DELAY, TIME_REQUEST } from "../wire/packages";
 import type { Package } from "../wire/packages";
 import { createDelivery } from "./delivery";
@@ -54,15 +54,15 @@ export function createMesh(engine: Engine, config: MeshConfig, events?: MeshEven
     else router.stats.malformed++;
   }
 
-  bus.listen("p" + SINGLE, message);
-  bus.listen("p" + BROADCAST, message);
+  bus.hear("p" + SINGLE, message);
+  bus.hear("p" + BROADCAST, message);
   if (events) {
-    bus.listen("receive", events.receive);
-    bus.listen("connected", events.newConnection);
-    bus.listen("dropped", events.droppedConnection);
-    bus.listen("changed", events.changedConnections);
-    bus.listen("adjusted", events.nodeTimeAdjusted);
-    bus.listen("delay", events.nodeDelayReceived);
+    bus.hear("receive", events.receive);
+    bus.hear("connected", events.newConnection);
+    bus.hear("dropped", events.droppedConnection);
+    bus.hear("changed", events.changedConnections);
+    bus.hear("adjusted", events.nodeTimeAdjusted);
+    bus.hear("delay", events.nodeDelayReceived);
   }
 
   return {
@@ -71,23 +71,31 @@ export function createMesh(engine: Engine, config: MeshConfig, events?: MeshEven
     /** Live: `parentIp` and `apIp`, "" while there is none; `stability` 0..1000. */
     state: router as { readonly parentIp: string; readonly apIp: string; readonly stability: number },
     /** JOIN_OFF .. JOIN_STANDING, see join.ts */
-    joinPhase: router.join.phase,
+    joinPhase: function (): number {
+      "cold";
+      return router.join.phase();
+    },
     /** Takes a connection that did not come through the listening port. */
-    accept: router.accept,
+    accept: function (socket: Socket) {
+      "cold";
+      return router.accept(socket);
+    },
     start: function () {
+      "cold";
       if (router.running) return;
       router.running = true;
       if (!listening) engine.listen(config.port, router.accept);
       listening = true;
-      router.join.start();
+      router.join.seek();
       timer = engine.every(1000, function () {
         const now = engine.now();
         router.tick(now);
-        delivery.tick(now);
+        delivery.resend(now);
       });
     },
     /** Closes all links and the WiFi; messages that wait for a receipt fail. */
     stop: function () {
+      "cold";
       if (!router.running) return;
       router.running = false;
       engine.cancel(timer);
@@ -101,14 +109,14 @@ export function createMesh(engine: Engine, config: MeshConfig, events?: MeshEven
     sendSingle: function (dest: number, message: string, options?: SendOptions): boolean {
       "cold";
       const priority = options && options.priority !== undefined ? options.priority : PRIORITY_NORMAL;
-      if (options && options.ack) return router.running && delivery.send(dest, message, priority, options);
-      return router.send({ type: SINGLE, dest: dest, from: router.id, msg: message }, priority);
+      if (options && options.ack) return router.running && delivery.post(dest, message, priority, options);
+      return router.route({ type: SINGLE, dest: dest, from: router.id, msg: message }, priority);
     },
     /** Sends text (UTF-8 bytes) to all other nodes, and with `includeSelf` to this one. False without neighbours. */
     sendBroadcast: function (message: string, includeSelf?: boolean, priority?: number): boolean {
       "cold";
       const p: Package = { type: BROADCAST, dest: 0, from: router.id, msg: message };
-      const sent = router.send(p, priority === undefined ? PRIORITY_NORMAL : priority);
+      const sent = router.route(p, priority === undefined ? PRIORITY_NORMAL : priority);
       if (includeSelf) bus.fire("receive", router.id, message);
       return sent;
     },
@@ -117,36 +125,36 @@ export function createMesh(engine: Engine, config: MeshConfig, events?: MeshEven
       "cold";
       const p = fields as Package;
       if (!p.from) p.from = router.id;
-      return router.send(p, priority === undefined ? PRIORITY_NORMAL : priority);
+      return router.route(p, priority === undefined ? PRIORITY_NORMAL : priority);
     },
     /** Calls for each package of a type that is for this node, with the neighbour that it came through. */
     onPackage: function (type: number, run: (p: Package, neighbour: number) => void) {
       "cold";
-      bus.listen("p" + type, run);
+      bus.hear("p" + type, run);
     },
     onReceive: function (run: (from: number, message: string) => void) {
       "cold";
-      bus.listen("receive", run);
+      bus.hear("receive", run);
     },
     onNewConnection: function (run: (neighbour: number) => void) {
       "cold";
-      bus.listen("connected", run);
+      bus.hear("connected", run);
     },
     onDroppedConnection: function (run: (neighbour: number) => void) {
       "cold";
-      bus.listen("dropped", run);
+      bus.hear("dropped", run);
     },
     onChangedConnections: function (run: () => void) {
       "cold";
-      bus.listen("changed", run);
+      bus.hear("changed", run);
     },
     onNodeTimeAdjusted: function (run: (microseconds: number) => void) {
       "cold";
-      bus.listen("adjusted", run);
+      bus.hear("adjusted", run);
     },
     onNodeDelayReceived: function (run: (from: number, microseconds: number) => void) {
       "cold";
-      bus.listen("delay", run);
+      bus.hear("delay", run);
     },
     getNodeId: function () {
       "cold";

@@ -73,7 +73,7 @@ export interface Router extends LinkOwner, ClockHost, JoinHost {
   /** Queues a frame on a link, see Link.push(). */
   transmit(link: Link, text: string, priority: number, reserve: number): boolean;
   /** Sends by the package's own routing; false if it went nowhere. */
-  send(p: Package, priority: number): boolean;
+  route(p: Package, priority: number): boolean;
   /** The tree without what is behind one link, as JSON fields of this node. */
   treeFields(without: Link | null): string;
   /** Tells all neighbours but one, and the application, that the tree is another. */
@@ -98,6 +98,7 @@ export function createRouter(engine: Engine, config: MeshConfig, events: Events)
   let news = false;
 
   function linkTo(dest: number): Link | null {
+    "cold";
     let best: Link | null = null;
     for (const link of links) if (link.tree.indexOf(dest) >= 0 && (!best || link.changed > best.changed)) best = link;
     return best;
@@ -111,6 +112,7 @@ export function createRouter(engine: Engine, config: MeshConfig, events: Events)
   }
 
   function transmit(link: Link, text: string, priority: number, reserve: number): boolean {
+    "cold";
     const taken = link.push(text, priority, reserve);
     if (taken) stats.tx++;
     return taken;
@@ -208,7 +210,7 @@ export function createRouter(engine: Engine, config: MeshConfig, events: Events)
       sendSync(link, NODE_SYNC_REQUEST);
     } else if (link.inbox.length) {
       frame(link, link.take());
-    } else router.clock.tick(link);
+    } else router.clock.exchange(link);
   }
 
   /** Finds out soon whether a neighbour is still there. */
@@ -408,7 +410,8 @@ export function createRouter(engine: Engine, config: MeshConfig, events: Events)
       if (!link.greets) fire("dropped", link.id);
       if (router.running) changed(null);
     },
-    send: function (p: Package, priority: number) {
+    route: function (p: Package, priority: number) {
+      "cold";
       const routing = routingOf(p);
       const text = packageText(p);
       let sent = false;
@@ -454,6 +457,7 @@ export function createRouter(engine: Engine, config: MeshConfig, events: Events)
       return link;
     },
     tick: function (now: number) {
+      "cold";
       const late = now - lastTick - TICK;
       const list = links.slice(0);
       for (const link of list) {
@@ -463,7 +467,7 @@ export function createRouter(engine: Engine, config: MeshConfig, events: Events)
       }
       wake();
       lastTick = now;
-      router.join.tick(now);
+      router.join.advance(now);
     },
   };
   router.clock = createClock(engine, router, fire);

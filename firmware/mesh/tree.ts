@@ -27,6 +27,7 @@ export interface Nodes {
 
 /** Node id as four bytes, big-endian. */
 export function packId(id: number): string {
+  "cold";
   return String.fromCharCode(id >>> 24, (id >> 16) & 255, (id >> 8) & 255, id & 255);
 }
 

@@ -74,7 +74,7 @@ export interface ControlAuth {
    */
   seal(p: Package, once?: boolean): Package;
   /** Whether a package that arrived is genuine and new; call it once for each. */
-  open(p: Package): boolean;
+  unseal(p: Package): boolean;
   /**
    * A nonce to ask others with: an answer that is sealed and holds it as field `n` is opened once, whatever its number.
    * Challenge and proof use it as well.
@@ -248,7 +248,7 @@ export function createControlAuth(engine: Engine, mesh: ControlMesh, options: Co
       }
       return number(p);
     },
-    open: function (p: Package): boolean {
+    unseal: function (p: Package): boolean {
       "cold";
       if (!inner) return true;
       if (!isUint32(p.seq) || !genuine(p)) {

@@ -34,7 +34,7 @@ const SLICE = 24;
 
 export interface DeltaPorts {
   /** Decodes heatshrink; null when it cannot. */
-  unshrink(bytes: Bytes): Bytes | null;
+  expand(bytes: Bytes): Bytes | null;
   /** `length` bytes of the base, 0 <= offset, offset + length <= baseBytes. */
   base(offset: number, length: number): Bytes;
   /** Takes 1..PIECE bytes of the result, 0 <= offset, offset + length <= resultBytes. */
@@ -43,7 +43,7 @@ export interface DeltaPorts {
 
 export interface DeltaDecoder {
   /** Takes a chunk up. Returns DELTA_MORE or an error. */
-  begin(chunk: Bytes): number;
+  take(chunk: Bytes): number;
   /** Does one slice of a chunk, at most some 50 ms of an ESP32: DELTA_MORE, DELTA_DONE (begin the next one) or an error. */
   step(): number;
   /** Bytes given to `output` so far. */
@@ -52,6 +52,7 @@ export interface DeltaDecoder {
 
 /** Memory beside the chunk: its body, at most DELTA_BODY bytes when it was heatshrunk, and one piece. */
 export function createDeltaDecoder(ports: DeltaPorts, baseBytes: number, resultBytes: number): DeltaDecoder {
+  "cold";
   let body = "";
   let end = 0;
   let next = 0;
@@ -77,12 +78,12 @@ export function createDeltaDecoder(ports: DeltaPorts, baseBytes: number, resultB
   }
 
   return {
-    begin: function (chunk: Bytes) {
+    take: function (chunk: Bytes) {
       if (chunk.length <= DELTA_HEADER) return DELTA_BAD_CHUNK;
       from = at = chunk.charCodeAt(0) | (chunk.charCodeAt(1) << 8) | (chunk.charCodeAt(2) << 16);
       const size = chunk.charCodeAt(3) | (chunk.charCodeAt(4) << 8);
       const text = chunk.substr(DELTA_HEADER);
-      body = (size & DELTA_SHRUNK ? ports.unshrink(text) : text) || "";
+      body = (size & DELTA_SHRUNK ? ports.expand(text) : text) || "";
       end = size & (DELTA_SHRUNK - 1);
       next = left = 0;
       pending = "";

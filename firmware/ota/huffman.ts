@@ -72,6 +72,7 @@ function entry(kind: number, symbol: number, bits: number): number {
 }
 
 export function createHuffman(): Huffman {
+  "cold";
   const literals = new Uint16Array(1 << ROOT);
   const distances = new Uint32Array(1 << DISTANCE_ROOT);
   /** Symbols in canonical order, distances from 288 on; from 320 on the table index of each length that has extra bits. */

@@ -88,6 +88,7 @@ const DONE = 6;
 const ORDER = "\x10\x11\x12\x00\x08\x07\x09\x06\x0a\x05\x0b\x04\x0c\x03\x0d\x02\x0e\x01\x0f";
 
 export function createInflate(io: InflateIo): Inflate {
+  "cold";
   const codes = huffman.createHuffman();
   const ring = new Uint8Array(RING);
   const bytes = new Uint8Array(INPUT + 24);

@@ -19,9 +19,10 @@ const SLICE_MS = 60;
 
 export interface Installer {
   /** `done` gets an error code, or "" when the slot is sealed and the loader will take it. */
-  start(done: (code: string) => void): void;
-  stop(): void;
-  percent(): number;
+  install(done: (code: string) => void): void;
+  halt(): void;
+  /** 0..100 */
+  decodedPercent(): number;
 }
 
 /** For a session whose payload is complete in the stage. */
@@ -69,7 +70,9 @@ export function createInstaller(node: UpdateNode, session: Session): Installer {
     m.encoding === "delta"
       ? createDeltaDecoder(
           {
-            unshrink: engine.unshrink,
+            expand: function (bytes: Bytes) {
+              return engine.unshrink(bytes);
+            },
             base: function (offset: number, length: number) {
               return node.running.read(SLOT_HEADER + offset, length);
             },
@@ -93,7 +96,7 @@ export function createInstaller(node: UpdateNode, session: Session): Installer {
       const chunk = input(next++);
       if (delta) {
         inChunk = true;
-        return delta.begin(chunk);
+        return delta.take(chunk);
       }
       if (m.encoding === "heatshrink") {
         const piece = decodeHeatshrink(engine.unshrink, chunk, total);
@@ -105,7 +108,7 @@ export function createInstaller(node: UpdateNode, session: Session): Installer {
   }
 
   return {
-    start: function (done: (code: string) => void) {
+    install: function (done: (code: string) => void) {
       "cold";
       function decode(): void {
         if (stopped) return;
@@ -139,10 +142,12 @@ export function createInstaller(node: UpdateNode, session: Session): Installer {
         if (!stopped) decode();
       });
     },
-    stop: function () {
+    halt: function () {
+      "cold";
       stopped = true;
     },
-    percent: function () {
+    decodedPercent: function () {
+      "cold";
       return Math.min(100, Math.floor((100 * written) / total));
     },
   };

@@ -151,7 +151,7 @@ export function createDownload(node: UpdateNode, begin: (offer: Offer | null) =>
       !isUint32(a.noPart) ||
       !a.noPart ||
       a.noPart > MAX_PARTS ||
-      !node.control.open(a)
+      !node.control.unseal(a)
     )
       return;
     known = a.md5;

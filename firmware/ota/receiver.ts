@@ -51,9 +51,9 @@ export interface Receiver {
    */
   serveStaged(id: string, pace: number): boolean;
   /** What the transfer under way has sent; null without one. */
-  sent(): ServerStats | null;
+  served(): ServerStats | null;
   /** Milliseconds between frames as adapted, 0 without a transfer. */
-  pace(): number;
+  servingPace(): number;
   /** Asks neighbours, or with `everybody` all nodes, for a newer image of this node's kind. */
   query(everybody: boolean): void;
 }
@@ -78,10 +78,11 @@ export function createReceiver(
 ): Receiver {
   const engine = parts.engine;
   const mesh = parts.mesh;
+  const airwave = parts.airwave;
   const identity = parts.identity;
+  const control = parts.control;
   const stage = parts.stage;
   const stats: ReceiverStats = { chunks: 0, repaired: 0, duplicates: 0, refused: 0, stray: 0 };
-  const node = parts as UpdateNode & { stats: ReceiverStats };
   let transfer: Transfer | null = null;
   /** The last offer heard, for nodes that only pass on. */
   let offered: Offer | null = null;
@@ -90,34 +91,44 @@ export function createReceiver(
   /** An image that failed here for its own fault is not taken again before a restart, and with what code. */
   let failedId = "";
   let failedCode = "";
-
-  node.stats = stats;
-  node.state = "idle";
-  node.error = "";
-  node.enter = function (state: UpdateState, code: string) {
-    "cold";
-    node.state = state;
-    node.error = code;
-    changed();
-    report();
-  };
-  node.fail = function (code: string) {
-    "cold";
-    const t = transfer;
-    if (t) {
-      if (readStage(stage)) stage.write(STAGE_GIVEN_UP, MARK);
-      if (code !== "aborted") {
-        failedId = t.session.id;
-        failedCode = code;
+  const node: UpdateNode = {
+    engine: engine,
+    mesh: mesh,
+    airwave: airwave,
+    stage: stage,
+    running: parts.running,
+    spare: parts.spare,
+    identity: identity,
+    control: control,
+    trust: parts.trust,
+    stats: stats,
+    state: "idle",
+    error: "",
+    enter: function (state: UpdateState, code: string) {
+      "cold";
+      node.state = state;
+      node.error = code;
+      changed();
+      report();
+    },
+    fail: function (code: string) {
+      "cold";
+      const t = transfer;
+      if (t) {
+        if (readStage(stage)) stage.write(STAGE_GIVEN_UP, MARK);
+        if (code !== "aborted") {
+          failedId = t.session.id;
+          failedCode = code;
+        }
+        node.state = "failed";
+        node.error = code;
+        t.report();
       }
+      end();
       node.state = "failed";
       node.error = code;
-      t.report();
-    }
-    end();
-    node.state = "failed";
-    node.error = code;
-    changed();
+      changed();
+    },
   };
 
   /** To the origin of the transfer, or of the last offer. */
@@ -143,7 +154,7 @@ export function createReceiver(
   /** Leaves the transfer; the stage keeps what it holds. */
   function end(): void {
     "cold";
-    if (transfer) transfer.stop();
+    if (transfer) transfer.leave();
     transfer = null;
   }
 
@@ -152,7 +163,7 @@ export function createReceiver(
     end();
     // Who only passes on what it could not use itself goes on saying why.
     transfer = createTransfer(node, s, serving, s.id === failedId ? failedCode : "");
-    transfer.begin();
+    transfer.launch();
   }
 
   function serveStaged(id: string, pace: number): boolean {
@@ -175,7 +186,7 @@ export function createReceiver(
     const t = transfer;
     // An image that was passed on, and that nobody asks for any more, makes way.
     const free =
-      !t || (node.state === "relaying" && t.session.origin !== mesh.getNodeId() && t.server.idle() > RELAY_IDLE_MS);
+      !t || (node.state === "relaying" && t.session.origin !== mesh.getNodeId() && t.server.quietFor() > RELAY_IDLE_MS);
     const o = offered && offered.id === id ? offered : null;
     if (!t && serveStaged(id, o ? o.pace : USUAL_PACE)) {
       if (node.state === "idle") node.state = "current";
@@ -283,7 +294,7 @@ export function createReceiver(
     const same = t && t.session.id === pkg.id;
     if (type === PACKAGE_SOURCE && !same && !sourceWanted(node, pkg)) return;
     // An answer to this node's own query names the nonce that was asked with.
-    if (!parts.control.open(pkg)) return;
+    if (!control.unseal(pkg)) return;
     if (type === PACKAGE_SOURCE && same) t.offerSource(pkg.from);
     else if (type === PACKAGE_OFFER || type === PACKAGE_SOURCE) onOffer(pkg);
     else if (type === PACKAGE_ROLLBACK) onRollback(pkg);
@@ -334,7 +345,7 @@ export function createReceiver(
   function onFrame(bytes: Bytes): void {
     if (transfer && bytes.substr(2, 4) === transfer.session.tag) transfer.frame(bytes);
   }
-  for (const type of [FRAME_CHUNK, FRAME_POLL, FRAME_CODED]) parts.airwave.onFrame(type, onFrame);
+  for (const type of [FRAME_CHUNK, FRAME_POLL, FRAME_CODED]) airwave.onFrame(type, onFrame);
 
   mesh.onChangedConnections(function () {
     if (transfer) transfer.ask();
@@ -346,12 +357,11 @@ export function createReceiver(
       return node.state;
     },
     error: function () {
-      "cold";
       return node.error;
     },
     percent: function () {
       "cold";
-      return transfer ? transfer.percent() : node.state === "current" || node.state === "verified" ? 100 : 0;
+      return transfer ? transfer.donePercent() : node.state === "current" || node.state === "verified" ? 100 : 0;
     },
     trialOver: function () {
       "cold";
@@ -361,13 +371,13 @@ export function createReceiver(
       if (offered && !transfer) onOffer(offered as unknown as Package);
     },
     serveStaged: serveStaged,
-    sent: function () {
+    served: function () {
       "cold";
       return transfer ? transfer.server.stats : null;
     },
-    pace: function () {
+    servingPace: function () {
       "cold";
-      return transfer ? transfer.server.pace() : 0;
+      return transfer ? transfer.server.currentPace() : 0;
     },
     query: function (everybody: boolean) {
       "cold";

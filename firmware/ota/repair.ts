@@ -15,7 +15,7 @@ export const MAX_DEGREE = 4;
 /** What a hop's children miss, and what to send for it. */
 export interface RepairPlan {
   /** Child `child` (0..3) misses exactly the chunks in `missing` (bitmap, bit 0 of byte 0 first). */
-  want(child: number, missing: Bytes): void;
+  lack(child: number, missing: Bytes): void;
   /** Chunk numbers of the next combination, ascending, 1..MAX_DEGREE of them; empty when nobody misses anything. */
   next(): number[];
   /** Chunks that somebody misses and that `next` did not give yet. */
@@ -24,6 +24,7 @@ export interface RepairPlan {
 
 /** Memory: one byte a chunk and the last bitmap of each child. */
 export function createRepairPlan(count: number): RepairPlan {
+  "cold";
   /** by chunk: the children that miss it, one bit each */
   const needs = new Uint8Array(count);
   /** by set of children: chunks that exactly those miss */
@@ -56,7 +57,7 @@ export function createRepairPlan(count: number): RepairPlan {
   sizes[0] = count;
 
   return {
-    want: function (child: number, missing: Bytes) {
+    lack: function (child: number, missing: Bytes) {
       const bit = 1 << child;
       const before = asked[child];
       asked[child] = missing;
@@ -106,6 +107,7 @@ export function createRepairPlan(count: number): RepairPlan {
 
 /** The bytes that travel for a combination: u8 degree, u16 a chunk number, the exclusive or of the chunks. */
 export function encodeCombination(list: number[], read: (index: number) => Bytes, xor: Xor): Bytes {
+  "cold";
   let head = String.fromCharCode(list.length);
   let data = "";
   for (let i = 0; i < list.length; i++) {
@@ -145,7 +147,7 @@ export interface RepairReceiver {
   /** Chunk `index` has arrived by other means; combinations that waited for it are resolved. */
   learned(index: number): void;
   /** Combinations that wait. */
-  waiting(): number;
+  kept(): number;
 }
 
 interface Row {
@@ -156,6 +158,7 @@ interface Row {
 
 /** Members of exactly one of two sets. */
 function difference(a: number[], b: number[]): number[] {
+  "cold";
   const out: number[] = [];
   for (let i = 0; i < a.length; i++) if (b.indexOf(a[i]) < 0) out.push(a[i]);
   for (let i = 0; i < b.length; i++) if (a.indexOf(b[i]) < 0) out.push(b[i]);
@@ -172,6 +175,7 @@ export function createRepairReceiver(
   chunkBytes: number,
   keep: number,
 ): RepairReceiver {
+  "cold";
   const rows: Row[] = [];
 
   /** Takes the first chunk of `from` out of all other rows. */
@@ -254,7 +258,7 @@ export function createRepairReceiver(
       eliminate({ missing: [index], bytes: ports.read(index) });
       settle();
     },
-    waiting: function () {
+    kept: function () {
       return rows.length;
     },
   };

@@ -70,12 +70,12 @@ export interface Server {
   /** Answers a PULL. */
   pull(pkg: Package): void;
   /** Something new is in the stage. */
-  wake(): void;
+  restock(): void;
   /** Milliseconds since a neighbour last asked or was sent something. */
-  idle(): number;
+  quietFor(): number;
   /** Milliseconds between frames as adapted. */
-  pace(): number;
-  stop(): void;
+  currentPace(): number;
+  retire(): void;
 }
 
 export function createServer(node: UpdateNode, s: Session): Server {
@@ -118,7 +118,7 @@ export function createServer(node: UpdateNode, s: Session): Server {
   /** Sends one of the combinations that are owed; false when there are none. */
   function sendRepair(hop: Hop, plan: RepairPlan): boolean {
     "cold";
-    if (airwave.waiting()) return plan.left() > 0;
+    if (airwave.backlog()) return plan.left() > 0;
     const list = plan.next();
     if (!list.length) return false;
     let frame: Bytes;
@@ -200,7 +200,7 @@ export function createServer(node: UpdateNode, s: Session): Server {
     }
     if (!hop.plan) hop.plan = createRepairPlan((s.payload as Bitmap).size);
     if (!hop.plan.left()) hop.notBefore = engine.now() + REPAIR_GATHER_MS;
-    hop.plan.want(place, missing);
+    hop.plan.lack(place, missing);
     return true;
   }
 
@@ -262,19 +262,19 @@ export function createServer(node: UpdateNode, s: Session): Server {
         d: busy ? undefined : engine.toBase64(stage.read(chunkOffset(payload, i), chunkBytes(s, payload, i))),
       });
     },
-    wake: function () {
+    restock: function () {
       "cold";
       if (!timer && hops.length) run();
     },
-    idle: function () {
+    quietFor: function () {
       "cold";
       return engine.now() - active;
     },
-    pace: function () {
+    currentPace: function () {
       "cold";
       return s.pace * slowdown;
     },
-    stop: function () {
+    retire: function () {
       "cold";
       stop();
       hops = [];

@@ -145,6 +145,7 @@ export function fillBlob(session: Session): void {
 
 /** Bytes of chunk `index`. */
 export function chunkBytes(session: Session, payload: boolean, index: number): number {
+  "cold";
   const m = session.manifest as Manifest;
   const total = payload ? m.payloadBytes : session.blobBytes;
   const size = payload ? m.chunkBytes : MAX_CHUNK;

@@ -68,6 +68,7 @@ export interface Verifier {
 }
 
 function copyPortably(from: ArrayBuffer, to: Uint8Array): void {
+  "cold";
   to.set(new Uint8Array(from, 0, to.length));
 }
 
@@ -83,6 +84,7 @@ export function createVerifier(
   signature: Bytes,
   context?: Bytes,
 ): Verifier {
+  "cold";
   const sha = engine.sha256;
   const copy = engine.copy || copyPortably;
   // The chain ends of a layer, or the roots of the FORS trees, are gathered behind a header of their own.

@@ -58,7 +58,7 @@ export interface Transfer {
   readonly session: Session;
   readonly server: Server;
   /** To be called once, when the transfer can be reported on. */
-  begin(): void;
+  launch(): void;
   /** A frame of this image from the airwave. */
   frame(bytes: Bytes): void;
   /** A chunk that was pulled. */
@@ -70,10 +70,10 @@ export interface Transfer {
   /** A peer has the image too: taken from there if it is nearer, or the source until now is busy. */
   offerSource(peer: number): void;
   report(): void;
-  percent(): number;
+  donePercent(): number;
   /** Restart into the image when it is verified and everybody who asked has been served. */
   activate(): void;
-  stop(): void;
+  leave(): void;
 }
 
 /**
@@ -126,7 +126,7 @@ export function createTransfer(node: UpdateNode, s: Session, serving: boolean, r
     "cold";
     const state = node.state;
     if (state === "verified") return 100;
-    if (installer) return installer.percent();
+    if (installer) return installer.decodedPercent();
     const set = s.payload;
     return set && state !== "failed" ? Math.floor((100 * set.count) / set.size) : 0;
   }
@@ -156,9 +156,9 @@ export function createTransfer(node: UpdateNode, s: Session, serving: boolean, r
     "cold";
     over = true;
     engine.cancel(timer);
-    if (installer) installer.stop();
+    if (installer) installer.halt();
     if (giveUpCheck) giveUpCheck();
-    server.stop();
+    server.retire();
   }
 
   function nak(): void {
@@ -262,7 +262,7 @@ export function createTransfer(node: UpdateNode, s: Session, serving: boolean, r
     }
     if (state === "verified" && !over) {
       if (activeAt < 0 && now - verifiedAt > AUTO_ACTIVATE_MS) activeAt = now;
-      if (activeAt >= 0 && (server.idle() > SERVE_IDLE_MS || now - activeAt > SERVE_FIRST_MS)) {
+      if (activeAt >= 0 && (server.quietFor() > SERVE_IDLE_MS || now - activeAt > SERVE_FIRST_MS)) {
         stop();
         engine.after(500 + (engine.random() % 1500), engine.restart);
       }
@@ -294,7 +294,7 @@ export function createTransfer(node: UpdateNode, s: Session, serving: boolean, r
       s.blob = new Bitmap(s.blob.size);
       return prepareBlob();
     }
-    server.wake();
+    server.restock();
     const code = takeManifest(engine, s, stage, node.spare.size - PAGE);
     if (code) return node.fail(code);
     const staged = readStage(stage);
@@ -329,7 +329,7 @@ export function createTransfer(node: UpdateNode, s: Session, serving: boolean, r
     "cold";
     stage.write(STAGE_COMPLETE, MARK);
     coded = null;
-    server.wake();
+    server.restock();
     if (!s.forMe) return node.enter("relaying", "");
     node.enter("decoding", "");
     // In an event of its own: the last chunk's frame and the calls that brought it hold hundreds of variables.
@@ -340,7 +340,7 @@ export function createTransfer(node: UpdateNode, s: Session, serving: boolean, r
     "cold";
     if (over) return;
     installer = createInstaller(node, s);
-    installer.start(function (code: string) {
+    installer.install(function (code: string) {
       installer = null;
       if (over) return;
       if (code) return node.fail(code);
@@ -394,7 +394,7 @@ export function createTransfer(node: UpdateNode, s: Session, serving: boolean, r
       if (payload) payloadDone();
       else blobDone();
     } else {
-      server.wake();
+      server.restock();
       if (payload && coded) coded.learned(index);
     }
     return true;
@@ -436,7 +436,7 @@ export function createTransfer(node: UpdateNode, s: Session, serving: boolean, r
   return {
     session: s,
     server: server,
-    begin: function () {
+    launch: function () {
       "cold";
       if (serving) return;
       timer = engine.every(1000, second);
@@ -495,11 +495,11 @@ export function createTransfer(node: UpdateNode, s: Session, serving: boolean, r
       ask();
     },
     report: report,
-    percent: percent,
+    donePercent: percent,
     activate: function () {
       "cold";
       if (activeAt < 0) activeAt = engine.now();
     },
-    stop: stop,
+    leave: stop,
   };
 }

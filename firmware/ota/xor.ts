@@ -21,6 +21,7 @@ declare const E: { toString(data: Uint8Array): Bytes };
 export type Xor = (a: Bytes, b: Bytes) => Bytes;
 
 function plainXor(a: Bytes, b: Bytes): Bytes {
+  "cold";
   let out = "";
   const length = Math.max(a.length, b.length);
   for (let i = 0; i < length; i++) {
@@ -36,6 +37,7 @@ function plainXor(a: Bytes, b: Bytes): Bytes {
  * there is something to combine, and let go of it afterwards.
  */
 export function createXor(longest: number): Xor {
+  "cold";
   if (typeof Graphics === "undefined") return plainXor;
   const pixels = longest * 2;
   const msb = { msb: true };

@@ -15,6 +15,7 @@ const AT_WORK = 1;
 
 /** Signal as painlessMesh tells it: 0 at -100 dBm and below, 100 at -50 and above. */
 export function signalPercent(rssi: number): number {
+  "cold";
   return rssi ? Math.max(0, Math.min(100, (rssi + 100) * 2)) : 0;
 }
 

@@ -83,6 +83,7 @@ export function createStream(engine: Engine, mesh: Mesh, airwave: Airwave, recei
   }
 
   function forward(frames: Bytes, atOnce: boolean): void {
+    "cold";
     if (waiting.length + frames.length > MAX_BATCH) flush();
     waiting += frames;
     if (timer && !atOnce) return;

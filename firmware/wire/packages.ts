@@ -83,6 +83,7 @@ export interface Package {
 }
 
 export function isUint32(value: unknown): value is number {
+  "cold";
   // The type first: a hostile object may refuse to become a number.
   return typeof value === "number" && value >>> 0 === value;
 }
@@ -113,6 +114,7 @@ export function readJson(text: string): unknown {
 
 /** Reads one frame (without its zero byte). Returns the package, or the reason why it is none. */
 export function parsePackage(frame: string, maxOpeners: number): Package | number {
+  "cold";
   let text = frame;
   // Espruino ignores whatever follows the value, so the last character has to be looked at here.
   if (text[0] !== "{" || text[text.length - 1] !== "}") {
@@ -132,6 +134,7 @@ export function parsePackage(frame: string, maxOpeners: number): Package | numbe
 
 /** How a package travels: its own `routing`, or what its type implies, or ROUTE_UNKNOWN (handled here, not passed on). */
 export function routingOf(p: Package): number {
+  "cold";
   if (p.routing !== undefined) return p.routing;
   const type = p.type;
   if (type === SINGLE || type === TIME_DELAY) return ROUTE_SINGLE;

@@ -57,7 +57,7 @@ export function codedRepair(options: HopOptions): HopResult {
     const xors = missing.map(() => 0);
     sent += chunks;
     for (rounds++; unfinished(missing); rounds++) {
-      missing.forEach((one, child) => plan.want(child, bitmap(one, chunks)));
+      missing.forEach((one, child) => plan.lack(child, bitmap(one, chunks)));
       for (let list = plan.next(); list.length > 0; list = plan.next()) {
         sent++;
         sentXors += list.length - 1;

@@ -5,6 +5,8 @@ import { type AnyNode, childrenOf, isFunction, nameOf } from "./scopes";
 /** A function (or the program, or a catch clause) and the names declared in it. */
 export interface NameScope {
   parent: NameScope | null;
+  /** The function, catch clause or program; for the name of a function expression that expression. */
+  node: AnyNode;
   names: Map<string, Binding>;
   /** Names used here or further inside that are declared further out, or nowhere. */
   through: Set<Binding | string>;
@@ -32,15 +34,16 @@ interface Use {
   start: number;
 }
 
-function childScope(parent: NameScope | null): NameScope {
-  return { parent, names: new Map(), through: new Set() };
+function childScope(parent: NameScope | null, node: AnyNode): NameScope {
+  return { parent, node, names: new Map(), through: new Set() };
 }
 
-/** Finds the bindings of an ES5 script. `arguments` counts as a global. */
+/** Finds the bindings of an ES5 script, which may have `const` at its top level. `arguments` counts as a global. */
 export function bindingsOf(code: string): Bindings {
   const all: Binding[] = [];
   const uses: Use[] = [];
-  const program = childScope(null);
+  const script = parse(code, { ecmaVersion: 6 }) as unknown as AnyNode;
+  const program = childScope(null, script);
 
   function declare(scope: NameScope, identifier: AnyNode): void {
     const name = nameOf(identifier);
@@ -58,16 +61,16 @@ export function bindingsOf(code: string): Bindings {
       let inside = scope;
       if (node.type === "FunctionDeclaration") declare(holder, node.id as AnyNode);
       else if (node.id) {
-        inside = childScope(scope);
+        inside = childScope(scope, node);
         declare(inside, node.id as AnyNode);
       }
-      const own = childScope(inside);
+      const own = childScope(inside, node);
       for (const parameter of node.params as AnyNode[]) declare(own, parameter);
       visit(node.body as AnyNode, node, own, own);
       return;
     }
     if (node.type === "CatchClause") {
-      const own = childScope(scope);
+      const own = childScope(scope, node);
       if (node.param) declare(own, node.param as AnyNode);
       visit(node.body as AnyNode, node, own, holder);
       return;
@@ -87,7 +90,7 @@ export function bindingsOf(code: string): Bindings {
     for (const child of childrenOf(node)) visit(child, node, scope, holder);
   }
 
-  visit(parse(code, { ecmaVersion: 5 }) as unknown as AnyNode, null, program, program);
+  visit(script, null, program, program);
   const at = new Map<number, Binding>();
   const globals = new Set<string>();
   for (const { scope, name, start } of uses) {

@@ -5,9 +5,11 @@ import { loadBoard, pinNumbers } from "./board";
 import { inlineConstants } from "./constants";
 import { BuildError, type Finding } from "./findings";
 import { hoist } from "./hoist";
+import { internalNames } from "./internal-names";
 import { ENGINE_OUTPUT, link } from "./link";
 import { coldLeft, engineNames, overlay } from "./overlay";
 import { existing } from "./resolve";
+import { inlineSingleUse } from "./single-use";
 import { charactersBySource, decodeSourceMap, type Mapping, originOf } from "./source-map";
 import { checkSubset } from "./subset-check";
 import { dropUnusedMethods } from "./unused-methods";
@@ -70,13 +72,21 @@ export async function bundle(options: BundleOptions): Promise<Bundle> {
     BOARD_PINS: JSON.stringify(pinNumbers(loadBoard(options.board))),
     ...options.defines,
   });
-  const minified = await esbuild.transform(dropUnusedMethods(linked), {
+  const minify = options.minify ?? true;
+  const internal = internalNames(root, linked.modules);
+  const flat = inlineSingleUse(dropUnusedMethods(linked.code));
+  // A keyword on the engine. The minifier gives nothing the name of a global that is used.
+  const minified = await esbuild.transform(`${flat.text}of;`, {
     ...ENGINE_OUTPUT,
-    minify: options.minify ?? true,
+    minify,
+    ...(minify && internal.length > 0 ? { mangleProps: new RegExp(`^(?:${internal.join("|")})$`) } : {}),
     sourcemap: "external",
     sourcesContent: false,
   });
-  return finish(minified.code, decodeSourceMap(minified.map));
+  return finish(
+    minified.code.replace(/[;,]\s*of;\s*$/, ";"),
+    flat.retrace(decodeSourceMap(minified.map), decodeSourceMap(linked.map)),
+  );
 }
 
 /** Checks a linked script, rearranges it for the engine and checks it again. */

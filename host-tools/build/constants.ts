@@ -6,8 +6,11 @@ import { parse } from "acorn";
 import { variablesToHoist } from "./hoist";
 import { type AnyNode, analyse, childrenOf, isFunction, nameOf, owns, type Scope, statementsOf } from "./scopes";
 
-/** Longer texts stay variables when they are used more than once. */
+/** Texts up to this length are put in place wherever they are used; a variable costs three variables or more of RAM. */
 const LONGEST_TEXT = 8;
+/** Longer ones, up to this, when they are used at most so often. */
+const LONGEST_RARE_TEXT = 40;
+const RARE_USES = 2;
 
 interface Edit {
   start: number;
@@ -26,7 +29,7 @@ function constantText(node: AnyNode | null, code: string): string | null {
   const { value } = node as unknown as { value: unknown };
   const text = code.slice(node.start, node.end);
   if (typeof value === "number" || typeof value === "boolean") return text;
-  return typeof value === "string" && value.length <= LONGEST_TEXT ? text : null;
+  return typeof value === "string" && value.length <= LONGEST_RARE_TEXT ? text : null;
 }
 
 /** Names that are written anywhere but in their declaration. */
@@ -67,13 +70,24 @@ export function inlineConstants(code: string): string {
   const edits: Edit[] = [];
 
   const seen = declarations(outermost);
+  const uses = new Map<string, number>();
+  const count = (scope: Scope): void => {
+    for (const { name } of scope.references) uses.set(name, (uses.get(name) ?? 0) + 1);
+    scope.children.forEach(count);
+  };
+  count(outermost);
+  // Quotes included; names that hide the constant are counted too, which does no harm.
+  const placed = (name: string, text: string): boolean =>
+    !/^["']/.test(text) || text.length <= LONGEST_TEXT + 2 || (uses.get(name) ?? 0) <= RARE_USES;
   for (const statement of statementsOf(outermost.node)) {
     if (statement.type !== "VariableDeclaration") continue;
     const all = statement.declarations as AnyNode[];
     for (const one of all) {
       const name = nameOf(one.id);
       const text = constantText(one.init as AnyNode | null, code);
-      if (text !== null && !assigned.has(name) && seen.get(name) === 1) constants.set(name, text);
+      if (text !== null && placed(name, text) && !assigned.has(name) && seen.get(name) === 1) {
+        constants.set(name, text);
+      }
     }
     const kept = all.filter((one) => !constants.has(nameOf(one.id)));
     if (kept.length === all.length) continue;

@@ -27,13 +27,20 @@ function fromEsbuild(message: esbuild.Message, maps: ReadonlyMap<string, string>
   };
 }
 
+export interface Linked {
+  code: string;
+  /** Source map of `code`, JSON. */
+  map: string;
+  /** The sources that something is left of, relative to the root. */
+  modules: string[];
+}
+
 /**
- * Links modules into one function, run at once, with readable names: unused code dropped, constants folded, the source
- * map inside the text.
+ * Links modules into one function, run at once, with readable names: unused code dropped, constants folded.
  * @param imports Absolute paths, in the order in which they shall run.
  * @throws BuildError with the findings of every source.
  */
-export async function link(root: string, imports: readonly string[], define: Record<string, string>): Promise<string> {
+export async function link(root: string, imports: readonly string[], define: Record<string, string>): Promise<Linked> {
   const findings: Finding[] = [];
   const maps = new Map<string, string>();
   const result = await esbuild
@@ -46,6 +53,7 @@ export async function link(root: string, imports: readonly string[], define: Rec
       },
       absWorkingDir: root,
       bundle: true,
+      metafile: true,
       write: false,
       // CommonJS output leaves `require` of the engine's own modules as it is written.
       format: "cjs",
@@ -53,7 +61,7 @@ export async function link(root: string, imports: readonly string[], define: Rec
       mainFields: ["module", "main"],
       minifySyntax: true,
       treeShaking: true,
-      sourcemap: "inline",
+      sourcemap: "external",
       sourcesContent: false,
       banner: { js: "(function(){" },
       footer: { js: "})();" },
@@ -67,5 +75,11 @@ export async function link(root: string, imports: readonly string[], define: Rec
       throw new BuildError([...findings, ...error.errors.map((problem) => fromEsbuild(problem, maps))]);
     });
   if (findings.length > 0) throw new BuildError(findings);
-  return result.outputFiles[0]?.text ?? "";
+  const output = (ending: string): string =>
+    result.outputFiles.find(({ path: file }) => file.endsWith(ending))?.text ?? "";
+  const modules = Object.values(result.metafile.outputs)
+    .flatMap(({ inputs }) => Object.entries(inputs))
+    .filter(([, { bytesInOutput }]) => bytesInOutput > 0)
+    .map(([file]) => file);
+  return { code: output(".js"), map: output(".map"), modules };
 }

@@ -6,10 +6,11 @@
  * short helper evaluates its text out of flash, in the scope that it was declared in, for that one use. A call then
  * costs about a millisecond more and nothing while it does not run.
  *
- * This goes for function declarations, and for methods in object literals: there the object gets the helper instead of
- * the methods, and `object.method()` calls what it gives. That takes a name that is one of a kind in the whole script, no
- * name of the engine's, and only ever called or handed to a call; and a function that does not use `this`. The others
- * stay where they are; `coldLeft` tells which.
+ * This goes for function declarations, and for methods in object literals. There `object.method` becomes what the
+ * program's helper gives, when the literal is the program's own; otherwise the object gets its scope's helper instead of
+ * the methods, and is asked for it. That takes a name that is one of a kind in the whole script and no name of the
+ * engine's, or is only read on a variable that holds that literal for ever; that is only ever called or handed to a call;
+ * and a function that does not use `this`. The others stay where they are; `coldLeft` tells which.
  */
 import { readFileSync } from "node:fs";
 import * as path from "node:path";
@@ -46,6 +47,8 @@ interface Method {
   node: AnyNode;
   properties: readonly AnyNode[];
   index: number;
+  /** The program's variable that holds the literal for ever, or null. */
+  owner: string | null;
 }
 
 interface Edit {
@@ -85,17 +88,71 @@ function bound(scope: Scope): boolean {
   return scope.caught.length > 0 || statementsOf(scope.node).some(usesThis);
 }
 
+/** A member expression. */
+interface Read {
+  node: AnyNode;
+  /** What is certainly read: the program's variable that holds an object literal, a global of the engine's; or null. */
+  owner: string | null;
+  /** It is called or handed to a call, and not kept, or looked at to see whether it is there. */
+  called: boolean;
+}
+
 /** Members by name: where they are defined, and where they are read. */
 interface Members {
   methods: Method[];
+  /** How often a name is given to something in a literal. */
   definitions: Map<string, number>;
-  reads: Map<string, AnyNode[]>;
-  /** Names that are read otherwise than to be called or handed to a call: to be kept, or to see whether they are there. */
-  values: Set<string>;
+  /** Names that are given to something in another way, or stand in a text. */
+  elsewhere: Set<string>;
+  reads: Map<string, Read[]>;
 }
 
-function findMembers(program: AnyNode): Members {
-  const found: Members = { methods: [], definitions: new Map(), reads: new Map(), values: new Set() };
+/** Whether a variable that begins with it can be told from the program's own objects: a literal, or a module of the engine's. */
+function isKnownObject(init: AnyNode | null): boolean {
+  if (init?.type === "CallExpression") return nameOf(init.callee) === "require";
+  return init?.type === "ObjectExpression";
+}
+
+/** The program's variables that hold one object literal, or one module of the engine's, for ever. */
+function knownVariables(program: AnyNode, ownName: (identifier: AnyNode) => boolean): Map<string, AnyNode> {
+  const found = new Map<string, AnyNode>();
+  const dropped = new Set<string>();
+  const visit = (node: AnyNode, inside: boolean): void => {
+    const target =
+      node.type === "AssignmentExpression" || node.type === "ForInStatement"
+        ? (node.left as AnyNode)
+        : node.type === "UpdateExpression"
+          ? (node.argument as AnyNode)
+          : null;
+    if (target?.type === "Identifier" && ownName(target)) dropped.add(nameOf(target));
+    if (node.type === "VariableDeclarator" && !inside) {
+      const name = nameOf(node.id);
+      const init = node.init as AnyNode | null;
+      if (found.has(name) || !init || !isKnownObject(init)) dropped.add(name);
+      else found.set(name, init);
+    }
+    for (const child of childrenOf(node)) visit(child, inside || isFunction(node));
+  };
+  visit(program, false);
+  for (const name of dropped) found.delete(name);
+  return found;
+}
+
+function findMembers(program: AnyNode, root: Scope): Members {
+  const found: Members = { methods: [], definitions: new Map(), elsewhere: new Set(), reads: new Map() };
+  const scopes = new Map<number, Scope>();
+  for (const scope of everyScope(root)) for (const { start } of scope.references) scopes.set(start, scope);
+  // What a catch clause names is no reference of its scope's.
+  const ownName = (identifier: AnyNode): boolean =>
+    scopes.has(identifier.start) && declaring(scopes.get(identifier.start)!, nameOf(identifier)) === root;
+  const variables = knownVariables(program, ownName);
+  const owners = new Map([...variables].map(([name, literal]) => [literal, name]));
+  const ownerOf = (object: AnyNode): string | null => {
+    const scope = object.type === "Identifier" ? scopes.get(object.start) : undefined;
+    const at = scope && declaring(scope, nameOf(object));
+    if (scope && at === null) return `global ${nameOf(object)}`;
+    return at === root && variables.has(nameOf(object)) ? nameOf(object) : null;
+  };
   const define = (name: string): void => void found.definitions.set(name, (found.definitions.get(name) ?? 0) + 1);
   const called = new Set<AnyNode>();
   const visit = (node: AnyNode): void => {
@@ -109,18 +166,22 @@ function findMembers(program: AnyNode): Members {
         const name = key.type === "Identifier" ? nameOf(key) : String(key.value);
         define(name);
         const value = property.value as AnyNode;
-        if (property.kind === "init" && isFunction(value)) found.methods.push({ name, node: value, properties, index });
+        const owner = owners.get(node) ?? null;
+        if (property.kind === "init" && isFunction(value)) {
+          found.methods.push({ name, node: value, properties, index, owner });
+        }
       });
     }
     if (node.type === "AssignmentExpression" && (node.left as AnyNode).type === "MemberExpression") {
-      define(nameOf((node.left as AnyNode).property));
+      found.elsewhere.add(nameOf((node.left as AnyNode).property));
     }
     if (node.type === "MemberExpression" && node.computed === false) {
-      const property = node.property as AnyNode;
-      if (!called.has(node)) found.values.add(nameOf(property));
-      found.reads.set(nameOf(property), [...(found.reads.get(nameOf(property)) ?? []), property]);
+      const name = nameOf(node.property);
+      const object = node.object as AnyNode;
+      const read = { node, owner: ownerOf(object), called: called.has(node) };
+      found.reads.set(name, [...(found.reads.get(name) ?? []), read]);
     }
-    if (node.type === "Literal" && typeof node.value === "string") define(node.value);
+    if (node.type === "Literal" && typeof node.value === "string") found.elsewhere.add(node.value);
     if (node.type === "Property") {
       visit(node.value as AnyNode);
       return;
@@ -152,11 +213,24 @@ export function engineNames(): ReadonlySet<string> {
   return names;
 }
 
+/** Reads of a name that are, or may be, reads of this method. */
+function readsOf({ name, owner }: Method, members: Members): Read[] {
+  return (members.reads.get(name) ?? []).filter((read) => read.owner === null || read.owner === owner);
+}
+
+/** Whether it is known which reads of the method's name are reads of the method. */
+function traceable(method: Method, members: Members): boolean {
+  const { name, owner } = method;
+  const reads = readsOf(method, members);
+  if (members.elsewhere.has(name) || !reads.every(({ called }) => called)) return false;
+  if (members.definitions.get(name) === 1 && !engineNames().has(name)) return true;
+  return owner !== null && reads.every((read) => read.owner === owner);
+}
+
 /** The functions that can be moved. */
 function candidates(code: string, root: Scope, members: Members): Omit<Cold, "helper">[] {
   const found: Omit<Cold, "helper">[] = [];
   const pinned = new Set<AnyNode>();
-  const reserved = engineNames();
   const methods = new Map(members.methods.map((method) => [method.node, method]));
   for (const scope of everyScope(root)) {
     for (const { name, start, end } of scope.references) {
@@ -173,10 +247,7 @@ function candidates(code: string, root: Scope, members: Members): Omit<Cold, "he
       const movable =
         node.type === "FunctionDeclaration"
           ? !pinned.has(node) && !scope.variables.has(name) && scope.functions.get(name) === inner
-          : method !== null &&
-            members.definitions.get(method.name) === 1 &&
-            !members.values.has(method.name) &&
-            !reserved.has(method.name);
+          : method !== null && traceable(method, members);
       if (movable) found.push({ scope, name, node, method });
     }
   }
@@ -205,11 +276,11 @@ export function overlay(script: string): string {
   const code = script.trimEnd();
   const program = parse(code, { ecmaVersion: 5 }) as unknown as AnyNode;
   const root = analyse(program);
-  const members = findMembers(program);
+  const members = findMembers(program, root);
   const names = freshNames(code, "_");
   const text = names.next().value;
-  const offset = names.next().value;
-  const length = names.next().value;
+  const offsets = names.next().value;
+  const index = names.next().value;
   const property = names.next().value;
   const cold = coldFunctions(code, root, members, names);
   if (cold.size === 0) return strip(code, root);
@@ -227,29 +298,34 @@ export function overlay(script: string): string {
       edits.push({ start: directive.start, end: directive.end, text: "" });
     }
   }
-  const literals = new Set<readonly AnyNode[]>();
+  const literals = new Map<readonly AnyNode[], number[]>();
   for (const one of order) {
     if (!one.method) continue;
-    const { name, properties, index } = one.method;
-    const { start, end } = properties[index]!;
-    // The first cold method of a literal makes place for the helper.
-    if (literals.has(properties)) edits.push({ start: properties[index - 1]!.end, end, text: "" });
-    else edits.push({ start, end, text: `${property}:${one.helper}` });
-    literals.add(properties);
-    for (const read of members.reads.get(name) ?? []) {
-      edits.push({ start: read.start, end: read.end, text: `${property}${hole(order.indexOf(one))}` });
+    const { properties, index } = one.method;
+    const own = one.scope.parent === null;
+    for (const { node } of readsOf(one.method, members)) {
+      edits.push(...asked(node, `${one.helper}${hole(order.indexOf(one))}`, own ? null : property));
     }
+    const before = literals.get(properties);
+    literals.set(properties, before || own ? [...(before ?? []), index] : []);
+    if (before || own) continue;
+    // The first cold method of a literal makes place for the helper.
+    const { start, end } = properties[index]!;
+    edits.push({ start, end, text: `${property}:${one.helper}` });
   }
+  for (const [properties, indices] of literals) edits.push(...removed(properties, indices));
   const scopes = new Set(order.map((one) => one.scope));
   for (const scope of scopes) {
     const helper = order.find((one) => one.scope === scope)!.helper;
     const at = scope.parent === null ? 0 : (scope.node.body as AnyNode).start + 1;
-    const own = `function ${helper}(${offset},${length}){return eval(${text}.substr(${offset},${length}))}`;
+    const length = `${offsets}[${index}+1]-${offsets}[${index}]`;
+    const own = `function ${helper}(${index}){return eval(${text}.substr(${offsets}[${index}],${length}))}`;
     edits.push({ start: at, end: at, text: own });
   }
-  edits.push({ start: 0, end: 0, text: `var ${text}=${SCRIPT_TEXT};` });
-  // At one place the variable goes before the helper.
-  edits.sort((a, b) => a.start - b.start || b.text.localeCompare(a.text));
+  const sum = `for(var ${index}=1;${index}<${order.length + 1};${index}++)${offsets}[${index}]+=${offsets}[${index}-1];`;
+  edits.push({ start: 0, end: 0, text: `var ${text}=${SCRIPT_TEXT},${offsets}=${TABLE};${sum}` });
+  // At one place what is inserted goes first, and the variable before the helper.
+  edits.sort((a, b) => a.start - b.start || a.end - b.end || b.text.localeCompare(a.text));
 
   const moved = new Set(order.filter((one) => !one.method).map((one) => one.node));
   const render = (from: number, to: number, inside: AnyNode | null): string => {
@@ -257,7 +333,7 @@ export function overlay(script: string): string {
       .filter((node) => node !== inside && node.start >= from && node.end <= to)
       .map((node) => ({ start: node.start, end: node.end, text: "" }));
     const parts = [...edits.filter((edit) => edit.start >= from && edit.end <= to), ...holes];
-    parts.sort((a, b) => a.start - b.start);
+    parts.sort((a, b) => a.start - b.start || +(a.end > a.start) - +(b.end > b.start));
     let result = "";
     let at = from;
     for (const part of parts) {
@@ -270,17 +346,76 @@ export function overlay(script: string): string {
 
   const main = render(0, code.length, null);
   const texts = order.map(({ node }) => {
+    const short = arrow(node, render);
+    if (short !== null) return short;
     // A function expression may call itself by its name.
     if (node.type === "FunctionExpression") return `(${render(node.start, node.end, node)})`;
-    const parameters = code.indexOf("(", node.id ? (node.id as AnyNode).end : node.start);
-    return `(function${render(parameters, node.end, node)})`;
+    return `(function${render(code.indexOf("(", (node.id as AnyNode).end), node.end, node)})`;
   });
   return place(main, texts);
 }
 
-/** Where the offsets of moved function `index` go; a script of ASCII characters has no such text of its own. */
-const hole = (index: number): string => `\u2039${index}\u203a`;
-const HOLE = /\u2039(\d+)\u203a/g;
+/** Whether the function itself, and no other one inside it, uses `arguments`. */
+function usesArguments(fn: AnyNode): boolean {
+  const inside = (node: AnyNode): boolean =>
+    node.type === "Identifier" ? node.name === "arguments" : !isFunction(node) && childrenOf(node).some(inside);
+  return statementsOf(fn).some(inside);
+}
+
+/** Longest expression, in characters, that is an arrow function's body: the engine passes a block four times as fast. */
+const LONGEST_EXPRESSION = 80;
+
+/**
+ * A moved function, which never uses `this`, as an arrow function, for the sake of its length. null when it cannot be one:
+ * it uses `arguments` or its own name, or a parameter could have a name of the engine's ("E", "D4", "print"), which reads
+ * parameters as expressions at first.
+ */
+function arrow(node: AnyNode, render: (from: number, to: number, inside: AnyNode) => string): string | null {
+  const names = (node.params as AnyNode[]).map(nameOf);
+  const reserved = names.some((name) => /^[A-Z]/.test(name) || name.length > 2);
+  if (reserved || usesArguments(node) || (node.type === "FunctionExpression" && node.id)) return null;
+  const head = `${names.length === 1 ? names[0]! : `(${names.join(",")})`}=>`;
+  const body = node.body as AnyNode;
+  const statements = statementsOf(node).filter((one) => typeof one.directive !== "string");
+  const value = statements.length === 1 && statements[0]!.type === "ReturnStatement" ? statements[0]!.argument : null;
+  if (!value) return head + render(body.start, body.end, node);
+  const { start, end, type } = value as AnyNode;
+  if (end - start > LONGEST_EXPRESSION) return head + render(body.start, body.end, node);
+  const text = render(start, end, node);
+  return type === "SequenceExpression" || text.startsWith("{") ? `${head}(${text})` : head + text;
+}
+
+/** Lets `call` stand for a method that is read: as it is, or as a method `property` of the same object. */
+function asked(read: AnyNode, call: string, property: string | null): Edit[] {
+  const { start, end } = read.property as AnyNode;
+  if (property !== null) return [{ start, end, text: property + call.slice(call.indexOf("(")) }];
+  const object = read.object as AnyNode;
+  const idle = (node: AnyNode): boolean =>
+    node.type === "Identifier" ||
+    node.type === "ThisExpression" ||
+    (node.type === "MemberExpression" && node.computed === false && idle(node.object as AnyNode));
+  if (idle(object)) return [{ start: read.start, end: read.end, text: call }];
+  return [
+    { start: read.start, end: read.start, text: "(" },
+    { start: object.end, end: read.end, text: `,${call})` },
+  ];
+}
+
+/** Takes some of a literal's properties out, with the commas that they leave over. */
+function removed(properties: readonly AnyNode[], indices: readonly number[]): Edit[] {
+  const first = properties.findIndex((_, index) => !indices.includes(index));
+  return indices.map((index) => {
+    const { start, end } = properties[index]!;
+    if (index > first && first >= 0) return { start: properties[index - 1]!.end, end, text: "" };
+    return { start, end: properties[index + 1]?.start ?? end, text: "" };
+  });
+}
+
+/** What a helper is asked for: the number of a moved function. */
+const hole = (index: number): string => `(${index})`;
+
+/** Stands for the table of offsets, which begins with the first text's and goes on with the texts' lengths. */
+const TABLE = "\u2039";
 
 /**
  * Names of the functions and methods of a hoisted ES5 script whose directive does not move them: pinned by a use of
@@ -290,7 +425,7 @@ const HOLE = /\u2039(\d+)\u203a/g;
 export function coldLeft(script: string): string[] {
   const program = parse(script, { ecmaVersion: 5 }) as unknown as AnyNode;
   const root = analyse(program);
-  const members = findMembers(program);
+  const members = findMembers(program, root);
   const movable = new Set(candidates(script, root, members).map(({ node }) => node));
   const methods = new Map(members.methods.map((method) => [method.node, method.name]));
   return [...everyScope(root)]
@@ -298,22 +433,16 @@ export function coldLeft(script: string): string[] {
     .map(({ node }) => nameOf(node.id) || methods.get(node) || `function at ${node.start}`);
 }
 
-/** Writes the offsets in; they depend on the length of the numbers, so it takes a few rounds. */
-function place(main: string, texts: string[]): string {
-  let spans: [number, number][] = texts.map(() => [0, 0]);
-  for (;;) {
-    const fill = (part: string): string =>
-      part.replace(HOLE, (_, index: string) => `(${spans[Number(index)]!.join(",")})`);
-    const filledMain = `${fill(main)}/*`;
-    const filled = texts.map(fill);
-    let at = filledMain.length;
-    const next = filled.map((part): [number, number] => {
-      const span: [number, number] = [at, part.length];
-      at += part.length;
-      return span;
-    });
-    if (JSON.stringify(next) === JSON.stringify(spans)) return `${filledMain}${filled.join("")}*/`;
-    spans = next;
+/** Puts the texts behind the script and the table of where they are into it. */
+function place(main: string, texts: readonly string[]): string {
+  const moved = texts.join("");
+  const lengths = texts.map((one) => one.length);
+  // The first offset depends on its own digits, so it takes a few rounds.
+  for (let first = 0; ;) {
+    const kind = first + moved.length > 65535 ? "Uint32Array" : "Uint16Array";
+    const script = `${main.replace(TABLE, `new ${kind}("${[first, ...lengths].join(",")}".split(","))`)}/*`;
+    if (script.length === first) return `${script}${moved}*/`;
+    first = script.length;
   }
 }
 

@@ -33,9 +33,14 @@ test.each([
   ["read before it has its value", "f(x);var x=5;f(x)"],
   ["read by a function that runs before", "g();var x=5;function g(){f(x)}"],
   ["also a function", "f(x);var x=5;function x(){}"],
-  ["a long text", 'var x="longer than eight";f(x,x)'],
+  ["a long text that is used often", 'var x="longer than eight";f(x,x,x)'],
+  ["a very long text", `var x="${"long ".repeat(9)}";f(x)`],
   ["an object", "var x={};f(x)"],
 ])("a name stays a variable that is %s", (_what, body) => expect(inlined(body)).toBe(body));
+
+test("a long text goes to its places when there are two of them", () => {
+  expect(inlined('var x="longer than eight";f(x,x)')).toBe('f("longer than eight","longer than eight")');
+});
 
 test.each([
   ["a parameter", "var x=5;function g(x){return x}f(x,g(1))"],

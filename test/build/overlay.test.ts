@@ -208,7 +208,7 @@ test.each([true, false])(
       minify,
     });
     expect(made.coldLeft).toEqual([]);
-    expect(made.code.slice(made.code.lastIndexOf("/*")).match(/\(function/g)!.length).toBeGreaterThan(80);
+    expect(made.code.slice(made.code.lastIndexOf("/*")).match(/=>|\(function/g)!.length).toBeGreaterThan(200);
   },
   30_000,
 );

@@ -5,6 +5,7 @@ import { aliasBuiltIns } from "../../host-tools/build/aliases";
 import { inlineConstants } from "../../host-tools/build/constants";
 import { hoist } from "../../host-tools/build/hoist";
 import { engineNames, overlay } from "../../host-tools/build/overlay";
+import { inlineSingleUse } from "../../host-tools/build/single-use";
 import { unwrap } from "../../host-tools/build/unwrap";
 
 /** Lines that a script prints when it is the running bundle; an exception is the last line. */
@@ -22,9 +23,12 @@ export function runBundle(code: string): string[] {
   return lines;
 }
 
+/** With the functions that are called once at the start as statements; constants are declared as the minifier leaves them. */
+export const flattened = (script: string): string => inlineSingleUse(script).text.replace(/\bconst /g, "var ");
+
 /** What the build does to a linked script, as in bundle.ts. */
 export function allPasses(script: string): string {
-  return overlay(unwrap(aliasBuiltIns(hoist(inlineConstants(script))), engineNames()));
+  return overlay(unwrap(aliasBuiltIns(hoist(inlineConstants(flattened(script)))), engineNames()));
 }
 
 export const wrapped = (body: string): string => `(function(){${body}})();`;

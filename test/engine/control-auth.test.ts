@@ -44,7 +44,7 @@ describeEngine("control messages on the interpreter", () => {
     const [mine, opened] = runScript(script, { flash }).stdout.split("\n");
     expect(JSON.parse(mine!)).toEqual(sealed);
     expect(opened).toBe("true false false");
-    expect(laptop(1000).open(JSON.parse(mine!) as Package)).toBe(true);
+    expect(laptop(1000).unseal(JSON.parse(mine!) as Package)).toBe(true);
   }, 60_000);
 
   it("are checked in a few milliseconds", async () => {

@@ -55,7 +55,7 @@ test("datagrams wait their turn in a bounded queue, each 'sent' comes once and i
   const sent: number[] = [];
   const taken = Array.from({ length: 12 }, (_, i) => airwaves[0]!.sendToChildren("D" + i, () => sent.push(i)));
   expect(taken).toEqual([...Array<boolean>(9).fill(true), false, false, false]);
-  expect(airwaves[0]!.waiting()).toBe(9);
+  expect(airwaves[0]!.backlog()).toBe(9);
   world.run(100);
   expect(sent).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8]);
   expect(heard.length).toBe(9);

@@ -62,7 +62,7 @@ class Wire {
     host.auth = createControlAuth(engine, mesh, { key: options.key ?? KEY, start: options.start ?? 0 });
     for (const type of [OFFER, ABORT]) {
       listeners.set(type, (p) => {
-        if (host.auth.open(p)) host.taken.push(p);
+        if (host.auth.unseal(p)) host.taken.push(p);
       });
     }
     this.hosts.set(id, host);

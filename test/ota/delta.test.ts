@@ -25,7 +25,7 @@ class Target implements DeltaPorts {
     this.touched = new Uint8Array(resultBytes);
   }
 
-  unshrink(bytes: string): string | null {
+  expand(bytes: string): string | null {
     return decompress(Buffer.from(bytes, "latin1")).toString("latin1");
   }
 
@@ -46,7 +46,7 @@ class Target implements DeltaPorts {
 function apply(target: Target, chunks: Buffer[]): number {
   const decoder = createDeltaDecoder(target, target.from.length, target.result.length);
   for (const chunk of chunks) {
-    let code = decoder.begin(chunk.toString("latin1"));
+    let code = decoder.take(chunk.toString("latin1"));
     for (let slices = 0; code === DELTA_MORE; slices++) {
       code = decoder.step();
       if (slices > 100_000) throw new Error("no end");

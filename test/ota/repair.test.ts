@@ -87,7 +87,7 @@ describe("repair plan", () => {
     fc.assert(
       fc.property(missingSets, ({ count, children }) => {
         const plan = createRepairPlan(count);
-        children.forEach((missing, child) => plan.want(child, bitmap(missing, count)));
+        children.forEach((missing, child) => plan.lack(child, bitmap(missing, count)));
         expect(plan.left()).toBe(new Set(children.flat()).size);
         const seen: number[] = [];
         for (let list = plan.next(); list.length > 0; list = plan.next()) {
@@ -107,21 +107,21 @@ describe("repair plan", () => {
 
   it("forgets what a child no longer misses", () => {
     const plan = createRepairPlan(20);
-    plan.want(0, bitmap([1, 9, 17], 20));
-    plan.want(1, bitmap([9], 20));
-    plan.want(0, bitmap([17], 20));
+    plan.lack(0, bitmap([1, 9, 17], 20));
+    plan.lack(1, bitmap([9], 20));
+    plan.lack(0, bitmap([17], 20));
     expect(plan.left()).toBe(2);
     expect(plan.next()).toEqual([9, 17]);
     expect(plan.next()).toEqual([]);
-    plan.want(1, "");
+    plan.lack(1, "");
     expect(plan.left()).toBe(0);
   });
 
   it("ignores bits behind the last chunk and takes short bitmaps", () => {
     const plan = createRepairPlan(10);
-    plan.want(0, "\xff\xff\xff\xff");
+    plan.lack(0, "\xff\xff\xff\xff");
     expect(plan.left()).toBe(10);
-    plan.want(0, "\x01");
+    plan.lack(0, "\x01");
     expect(plan.left()).toBe(1);
     expect(plan.next()).toEqual([0]);
   });
@@ -135,7 +135,7 @@ describe("repair receiver", () => {
         const plan = createRepairPlan(count);
         for (let round = 0; children.some((child) => child.gone.size > 0); round++) {
           expect(round).toBeLessThan(500);
-          children.forEach((child, i) => plan.want(i, bitmap(child.gone, count)));
+          children.forEach((child, i) => plan.lack(i, bitmap(child.gone, count)));
           for (let list = plan.next(); list.length > 0; list = plan.next()) {
             const bytes = combine(list);
             expect(children.some((child) => list.some((index) => child.gone.has(index)))).toBe(true);
@@ -152,11 +152,11 @@ describe("repair receiver", () => {
     const { receiver, gone } = makeChild(10, [1, 2, 3]);
     expect(receiver.take(combine([1, 2]))).toBe(REPAIR_KEPT);
     expect(receiver.take(combine([2, 3, 7]))).toBe(REPAIR_KEPT);
-    expect(receiver.waiting()).toBe(2);
+    expect(receiver.kept()).toBe(2);
     expect(receiver.take(combine([1, 3, 5]))).toBe(REPAIR_USELESS);
     expect(receiver.take(combine([1, 2, 3]))).toBe(REPAIR_RECOVERED);
     expect(gone.size).toBe(0);
-    expect(receiver.waiting()).toBe(0);
+    expect(receiver.kept()).toBe(0);
     expect(receiver.take(combine([4]))).toBe(REPAIR_USELESS);
   });
 
@@ -168,7 +168,7 @@ describe("repair receiver", () => {
     gone.delete(2);
     receiver.learned(2);
     expect(gone.size).toBe(0);
-    expect(receiver.waiting()).toBe(0);
+    expect(receiver.kept()).toBe(0);
   });
 
   it("recovers exactly what linear algebra can, whatever the order, with room for all", () => {
@@ -196,7 +196,7 @@ describe("repair receiver", () => {
     );
     for (let i = 0; i < 40; i += 2) {
       receiver.take(combine([i, i + 1]));
-      expect(receiver.waiting()).toBeLessThanOrEqual(2);
+      expect(receiver.kept()).toBeLessThanOrEqual(2);
     }
     receiver.take(combine([39]));
     expect([...gone].includes(38)).toBe(false);
@@ -229,7 +229,7 @@ describe("repair receiver", () => {
       fc.property(fc.array(fc.uint8Array({ maxLength: 60 }), { maxLength: 20 }), (frames) => {
         const { receiver, has } = makeChild(6, [0, 2, 4], 2);
         for (const frame of frames) receiver.take(Buffer.from(frame).toString("latin1"));
-        expect(receiver.waiting()).toBeLessThanOrEqual(2);
+        expect(receiver.kept()).toBeLessThanOrEqual(2);
         for (const [index, bytes] of has) expect(bytes).toBe(chunkOf(index));
       }),
     );

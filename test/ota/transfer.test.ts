@@ -61,7 +61,7 @@ describe("a broadcast transfer", () => {
       announce(origin, image);
       let slowest = 0;
       world.runUntil(() => {
-        slowest = Math.max(slowest, origin.receiver.pace());
+        slowest = Math.max(slowest, origin.receiver.servingPace());
         return nodes[0]!.receiver.state() === "verified";
       }, 600000);
       expect(codeIn(nodes[0]!.flash.spare)).toBe(sampleCode(90000));

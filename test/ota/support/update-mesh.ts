@@ -130,7 +130,7 @@ export function boot(world: World, id: number, options: StationOptions = {}): St
     station.changes.push(receiver.state() + (error ? `:${error}` : ""));
   });
   const nothing = { chunks: 0, repairs: 0, coded: 0, polls: 0, naks: 0, pieces: 0 };
-  station.sent = () => station.receiver.sent() ?? nothing;
+  station.sent = () => station.receiver.served() ?? nothing;
   mesh.onPackage(PACKAGE_REPORT, (pkg) => void station.reports.push(pkg));
   station.airwave.start();
   return station;
