@@ -304,6 +304,8 @@ export function createReceiver(
 
   function painless(pkg: Package): void {
     "cold";
+    // These packages cannot be sealed, and what they bring starts by itself.
+    if (control.checks) return;
     if (!download)
       download = createDownload(node, function (o) {
         if (o) onOffer(o as unknown as Package);

@@ -45,7 +45,7 @@ export interface UpdateNode {
   readonly spare: Region;
   readonly identity: Identity;
   /** Opens what may command this node. */
-  readonly control: Pick<ControlAuth, "seal" | "unseal" | "nonce">;
+  readonly control: Pick<ControlAuth, "seal" | "unseal" | "nonce" | "checks">;
   /** Whose images are taken. */
   readonly trust: Trust;
   readonly stats: ReceiverStats;

@@ -3,7 +3,7 @@
  * Update Framework (https://theupdateframework.io/docs/security/), and those that commands add. docs/security.md has
  * a row for each test.
  */
-import type { Package } from "../../firmware/wire/packages";
+import { OTA_ANNOUNCE, OTA_REQUEST, type Package } from "../../firmware/wire/packages";
 import { frameHeader, FLAG_PAYLOAD, FRAME_CHUNK } from "../../firmware/wire/frames";
 import { PACKAGE_ABORT, PACKAGE_ACTIVATE, PACKAGE_OFFER, PACKAGE_ROLLBACK } from "../../firmware/ota/session";
 import { assemble, fillSlot, type Image } from "../../host-tools/build/image";
@@ -230,6 +230,19 @@ describe("commands", () => {
     expect(node.control.stats.forged - before.forged).toBe(3);
     expect(node.control.stats.replayed - before.replayed).toBe(1);
     expect(verified(world, [node], CODE)).toBe(true);
+  });
+
+  test("to update by painlessMesh's own packages, which nobody can seal, are followed without a mesh key only", () => {
+    const asked = (made: ReturnType<typeof secured>): number => {
+      let requests = 0;
+      made.origin.mesh.onPackage(OTA_REQUEST, () => void requests++);
+      const p = { type: OTA_ANNOUNCE, routing: 2, md5: "5a".repeat(16), hardware: "ESP32", role: "node", noPart: 9 };
+      made.origin.mesh.sendPackage({ ...p, from: made.origin.id, dest: 0, forced: false });
+      made.world.run(5000);
+      return requests;
+    };
+    expect(asked(secured({ meshKey: "" }, { meshKey: "" }))).toBe(1);
+    expect(asked(secured())).toBe(0);
   });
 
   test("a genuine one is obeyed", () => {

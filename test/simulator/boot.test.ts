@@ -258,7 +258,7 @@ describe("Storage", () => {
   test("is compacted by the loader alone, when little is free, and its area stays where it is", () => {
     const { chip, restart, heard } = chipWith({});
     heard();
-    clutter(chip, 4);
+    clutter(chip, 1);
     restart();
     expect(chip.stats.compactions).toBe(0);
     fillUp(chip);
