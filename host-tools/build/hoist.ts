@@ -22,7 +22,11 @@ export function hoist(code: string): string {
       directives.map((statement) => text(statement.start, statement.end, [])).join("") +
       (early.length > 0 ? `var ${early.join(",")};` : "") +
       functions.map((statement) => text(statement.start, statement.end, scope.children)).join("") +
-      rest.map((statement) => terminated(text(statement.start, statement.end, scope.children))).join("")
+      rest
+        .map((statement) => text(statement.start, statement.end, scope.children))
+        // A function's last statement ends with the function.
+        .map((piece, i) => (i + 1 === rest.length && scope.parent !== null ? piece : terminated(piece)))
+        .join("")
     );
   }
 
