@@ -216,7 +216,8 @@ describeEngine("a mesh of three interpreters and a laptop", () => {
           ` and ${sent.repairs} again\n  ${figures.join("\n  ")}`,
       );
       expect(progress.map(({ state, error }) => [state, error])).toEqual(IDS.map(() => ["running", ""]));
-      expect(IDS.map((id) => runs(id, version))).toEqual([true, true, true]);
+      // A node's word that it runs the image comes before its telemetry.
+      await until(`telemetry of ${version}`, 60, () => IDS.every((id) => runs(id, version)));
       expect(nodes.map((node, i) => node.starts - starts[i]!)).toEqual([1, 1, 1]);
       expect(nodes.flatMap(({ errors }) => errors)).toEqual([]);
       if (real.like) {
@@ -224,7 +225,7 @@ describeEngine("a mesh of three interpreters and a laptop", () => {
           expect(checkBudget(real.board, { bytes: image.manifest.resultBytes }, { peak })).toEqual([]);
       }
     },
-    120_000,
+    200_000,
   );
 
   it("confirms the image after half a minute in the mesh", async () => {
