@@ -57,23 +57,19 @@ export function answerQuery(node: UpdateNode, pkg: Package): void {
     if (typeof pkg.version !== "string" || compareVersions(identity.version, pkg.version) <= 0) return;
   } else if (pkg.id !== staged.id) return;
   const engine = node.engine;
-  const answer = {
-    type: PACKAGE_SOURCE,
-    routing: 1,
-    dest: pkg.from,
-    from: node.mesh.getNodeId(),
-    id: staged.id,
-    blob: staged.blobBytes,
-    hardware: identity.hardware,
-    role: identity.role,
-    version: identity.version,
-    h: identity.hash.substr(0, 16),
-    transport: "peer",
-    pace: USUAL_PACE,
-    n: pkg.n,
-  };
-  engine.after(1 + (engine.random() % (ANSWER_MS * Math.max(1, node.mesh.getHopCount(pkg.from)))), function () {
-    node.mesh.sendPackage(node.control.seal(answer as unknown as Package));
+  // The answer goes back in the question's own fields: hardware, role and nonce.
+  pkg.type = PACKAGE_SOURCE;
+  pkg.routing = 1;
+  pkg.dest = pkg.from;
+  pkg.from = node.mesh.getNodeId();
+  pkg.id = staged.id;
+  pkg.blob = staged.blobBytes;
+  pkg.version = identity.version;
+  pkg.h = identity.hash.substr(0, 16);
+  pkg.transport = "peer";
+  pkg.pace = USUAL_PACE;
+  engine.after(1 + (engine.random() % (ANSWER_MS * Math.max(1, node.mesh.getHopCount(pkg.dest)))), function () {
+    node.mesh.sendPackage(node.control.seal(pkg));
   });
 }
 

@@ -58,6 +58,9 @@ export interface Receiver {
   query(everybody: boolean): void;
 }
 
+/** Set by the build: updates of painlessMesh's own kind are taken as well, in a mesh shared with C++ nodes. */
+declare const PAINLESS_OTA: boolean | undefined;
+
 /** A whole number, in bounds. */
 function within(value: unknown, low: number, high: number): boolean {
   "cold";
@@ -319,7 +322,7 @@ export function createReceiver(
     const type = pkg.type;
     const t = transfer;
     const same = t && t.session.id === pkg.id;
-    if (type <= OTA_DATA) {
+    if ((typeof PAINLESS_OTA === "undefined" || PAINLESS_OTA) && type <= OTA_DATA) {
       if (download || pkg.role === identity.role) painless(pkg);
     } else if (type === PACKAGE_NAK) onNak(pkg, neighbour);
     else if (type === PACKAGE_PULL) onPull(pkg);

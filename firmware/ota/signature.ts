@@ -50,6 +50,9 @@ const FORS_ROOTS = 4;
 /** Calls of the hash function in a slice; with all between them some 4 million instructions, 50 ms of an ESP32. */
 const SLICE = 12;
 
+/** Set by the build: a bundle runs on Espruino. */
+declare const ON_ENGINE: boolean | undefined;
+
 /** What verification asks of an engine. */
 export interface Hashing {
   sha256(data: Bytes | Uint8Array): ArrayBuffer;
@@ -103,8 +106,8 @@ export function createVerifier(
   let result = MORE;
 
   // Espruino takes the characters of a string for numbers, Node does not.
-  left.set("\x01" as unknown as ArrayLike<number>);
-  const setsText = left[0] === 1;
+  if (typeof ON_ENGINE === "undefined") left.set("\x01" as unknown as ArrayLike<number>);
+  const setsText = typeof ON_ENGINE !== "undefined" || left[0] === 1;
 
   /** What `set` of a typed array takes for these bytes. */
   function settable(bytes: Bytes): ArrayLike<number> {

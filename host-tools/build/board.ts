@@ -55,7 +55,7 @@ const boardSchema = z
       peakFraction: fraction,
     }),
     /** Bytes of a bundle, and of one of a role that is allowed more. */
-    bundle: z.strictObject({ bytes: count, roles: z.record(z.string(), count).optional() }),
+    bundle: z.strictObject({ bytes: count, standard: count, roles: z.record(z.string(), count).optional() }),
     /** What runs when both slots are bad; its region is written at provisioning and never again. */
     recovery: z.strictObject({ bytes: count }),
     radio: z.strictObject({

@@ -26,6 +26,8 @@ export interface BundleOptions {
   /** Name of the board's file in boards/, without ".json". */
   board: string;
   version: string;
+  /** Takes updates of painlessMesh's own kind too, for meshes shared with C++ nodes; false unless given. */
+  painlessOta?: boolean;
   /** True unless given. */
   minify?: boolean;
   /** Absolute path of the project; the one this file lies in unless given. */
@@ -69,6 +71,8 @@ export async function bundle(options: BundleOptions): Promise<Bundle> {
     ESPALIER_VERSION: JSON.stringify(options.version),
     ESPALIER_ROLE: JSON.stringify(options.role),
     ESPALIER_BOARD: JSON.stringify(options.board),
+    ON_ENGINE: "true",
+    PAINLESS_OTA: String(options.painlessOta ?? false),
     BOARD_PINS: JSON.stringify(pinNumbers(loadBoard(options.board))),
     ...options.defines,
   });
@@ -86,15 +90,22 @@ export async function bundle(options: BundleOptions): Promise<Bundle> {
   return finish(
     minified.code.replace(/[;,]\s*of;\s*$/, ";"),
     flat.retrace(decodeSourceMap(minified.map), decodeSourceMap(linked.map)),
+    minify,
   );
 }
 
 /** Checks a linked script, rearranges it for the engine and checks it again. */
-function finish(linked: string, mappings: readonly Mapping[]): Bundle {
+function finish(linked: string, mappings: readonly Mapping[], minify: boolean): Bundle {
   // As long as "const", so that the source map still holds.
   const script = linked.replace(/\bconst /g, "var   ");
   refuse(checkSubset(script).map((finding) => locate(finding, script, mappings)));
-  const ready = unwrap(aliasBuiltIns(hoist(inlineConstants(script))), engineNames());
+  // Constants that were put in place leave sums to fold and branches that nothing reaches.
+  const folded = esbuild.transformSync(inlineConstants(script), {
+    ...ENGINE_OUTPUT,
+    minifySyntax: minify,
+    minifyWhitespace: minify,
+  }).code;
+  const ready = unwrap(aliasBuiltIns(hoist(folded)), engineNames());
   const code = overlay(ready);
   refuse(checkSubset(code).map(inBundle));
   return { code, bytes: code.length, modules: moduleSizes(script, code.length, mappings), coldLeft: coldLeft(ready) };

@@ -268,6 +268,20 @@ function coldFunctions(code: string, root: Scope, members: Members, helpers: Ite
   return found;
 }
 
+/** A name of one letter that the script has no use for, if there is one, and then the others. */
+function* shortFirst(root: Scope, others: Iterator<string>): Generator<string, never> {
+  const used = new Set<string>();
+  for (const scope of everyScope(root)) {
+    for (const { name } of scope.references) used.add(name);
+    for (const names of [scope.variables.keys(), scope.functions.keys(), scope.parameters, scope.caught]) {
+      for (const name of names) used.add(name);
+    }
+  }
+  const letter = [..."abcdefghijklmnopqrstuvwxyzABCDFGHIJKLMNOPQRSTUVWXYZ"].find((one) => !used.has(one));
+  if (letter !== undefined) yield letter;
+  for (;;) yield others.next().value as string;
+}
+
 /**
  * Moves the cold functions of a hoisted ES5 script behind it. The result is a script as well, which finds its own text in
  * `global.espalierBoot.code`.
@@ -277,11 +291,13 @@ export function overlay(script: string): string {
   const program = parse(code, { ecmaVersion: 5 }) as unknown as AnyNode;
   const root = analyse(program);
   const members = findMembers(program, root);
-  const names = freshNames(code, "_");
-  const text = names.next().value;
-  const offsets = names.next().value;
-  const index = names.next().value;
-  const property = names.next().value;
+  const fresh = freshNames(code, "_");
+  const text = fresh.next().value;
+  const offsets = fresh.next().value;
+  const index = fresh.next().value;
+  const property = fresh.next().value;
+  const names = shortFirst(root, fresh);
+  // The program's own helper comes first, and is called some five hundred times.
   const cold = coldFunctions(code, root, members, names);
   if (cold.size === 0) return strip(code, root);
 
@@ -322,8 +338,12 @@ export function overlay(script: string): string {
     const own = `function ${helper}(${index}){return eval(${text}.substr(${offsets}[${index}],${length}))}`;
     edits.push({ start: at, end: at, text: own });
   }
-  const sum = `for(var ${index}=1;${index}<${order.length + 1};${index}++)${offsets}[${index}]+=${offsets}[${index}-1];`;
-  edits.push({ start: 0, end: 0, text: `var ${text}=${SCRIPT_TEXT},${offsets}=${TABLE};${sum}` });
+  const at0 = `${text}.charCodeAt(${START}+${index}*2`;
+  const each = `${offsets}[${index}+1]=${offsets}[${index}]+(${at0})-${LOWEST})*${RADIX}+${at0}+1)-${LOWEST}`;
+  const table =
+    `var ${text}=${SCRIPT_TEXT},${offsets}=new ${ARRAY}(${order.length + 1});${offsets}[0]=${START}+${order.length * 2};` +
+    `for(var ${index}=0;${index}<${order.length};${index}++)${each};`;
+  edits.push({ start: 0, end: 0, text: table });
   // At one place what is inserted goes first, and the variable before the helper.
   edits.sort((a, b) => a.start - b.start || a.end - b.end || b.text.localeCompare(a.text));
 
@@ -352,7 +372,43 @@ export function overlay(script: string): string {
     if (node.type === "FunctionExpression") return `(${render(node.start, node.end, node)})`;
     return `(function${render(code.indexOf("(", (node.id as AnyNode).end), node.end, node)})`;
   });
-  return place(main, texts);
+  return place(main, texts.map(shortenNested));
+}
+
+/** The function itself, and no other one inside it, uses `this` or `arguments`. */
+function asksForItself(fn: AnyNode): boolean {
+  const inside = (node: AnyNode): boolean =>
+    node.type === "ThisExpression" || (!isFunction(node) && childrenOf(node).some(inside));
+  return usesArguments(fn) || statementsOf(fn).some(inside);
+}
+
+/** Where an arrow function may stand without parentheses around it: `parent` has it as a whole value. */
+function isWholeValue(node: AnyNode, parent: AnyNode): boolean {
+  if (parent.type === "CallExpression") return (parent.arguments as AnyNode[]).includes(node);
+  if (parent.type === "AssignmentExpression") return parent.right === node;
+  return (
+    parent.type === "VariableDeclarator" ||
+    parent.type === "ReturnStatement" ||
+    (parent.type === "Property" && parent.kind === "init")
+  );
+}
+
+/** Function expressions inside a moved function as arrow functions, where they can be; see `arrow`. */
+function shortenNested(text: string): string {
+  const edits: Edit[] = [];
+  const visit = (node: AnyNode, parent: AnyNode): void => {
+    if (node.type === "FunctionExpression" && isWholeValue(node, parent) && !asksForItself(node)) {
+      const names = (node.params as AnyNode[]).map(nameOf);
+      const plain = !node.id && !names.some((name) => /^[A-Z]/.test(name) || name.length > 2);
+      const head = `${names.length === 1 ? names[0]! : `(${names.join(",")})`}=>`;
+      if (plain) edits.push({ start: node.start - 1, end: (node.body as AnyNode).start - 1, text: head });
+    }
+    for (const child of childrenOf(node)) visit(child, node);
+  };
+  const program = parse(`(${text})`, { ecmaVersion: 2015 }) as unknown as AnyNode;
+  visit(program, program);
+  edits.sort((a, b) => b.start - a.start);
+  return edits.reduce((result, { start, end, text: head }) => result.slice(0, start) + head + result.slice(end), text);
 }
 
 /** Whether the function itself, and no other one inside it, uses `arguments`. */
@@ -414,8 +470,12 @@ function removed(properties: readonly AnyNode[], indices: readonly number[]): Ed
 /** What a helper is asked for: the number of a moved function. */
 const hole = (index: number): string => `(${index})`;
 
-/** Stands for the table of offsets, which begins with the first text's and goes on with the texts' lengths. */
-const TABLE = "\u2039";
+/** Stand for where the table of the texts' lengths begins, and for the kind of array that holds their offsets. */
+const START = "\u2039";
+const ARRAY = "\u203a";
+/** A length is two characters of the comment: digits to this base, from this code on, so that they never end it. */
+const RADIX = 79;
+const LOWEST = 48;
 
 /**
  * Names of the functions and methods of a hoisted ES5 script whose directive does not move them: pinned by a use of
@@ -433,16 +493,19 @@ export function coldLeft(script: string): string[] {
     .map(({ node }) => nameOf(node.id) || methods.get(node) || `function at ${node.start}`);
 }
 
-/** Puts the texts behind the script and the table of where they are into it. */
+/** Puts the table of their lengths, and the texts, behind the script. @throws RangeError for a text of over 6240 characters */
 function place(main: string, texts: readonly string[]): string {
-  const moved = texts.join("");
-  const lengths = texts.map((one) => one.length);
-  // The first offset depends on its own digits, so it takes a few rounds.
-  for (let first = 0; ;) {
-    const kind = first + moved.length > 65535 ? "Uint32Array" : "Uint16Array";
-    const script = `${main.replace(TABLE, `new ${kind}("${[first, ...lengths].join(",")}".split(","))`)}/*`;
-    if (script.length === first) return `${script}${moved}*/`;
-    first = script.length;
+  const lengths = texts.map(({ length }) => {
+    if (length >= RADIX * RADIX) throw new RangeError(`a cold function has ${length} characters`);
+    return String.fromCharCode(LOWEST + Math.floor(length / RADIX), LOWEST + (length % RADIX));
+  });
+  const behind = `${lengths.join("")}${texts.join("")}`;
+  // Where the table begins depends on the digits of that number, so it takes a few rounds.
+  for (let start = 0; ;) {
+    const kind = start + behind.length > 65535 ? "Uint32Array" : "Uint16Array";
+    const script = `${main.replaceAll(START, String(start)).replace(ARRAY, kind)}/*`;
+    if (script.length === start) return `${script}${behind}*/`;
+    start = script.length;
   }
 }
 

@@ -68,7 +68,8 @@ export function createStorageBuilder(options: StorageBuilderOptions): StorageBui
 
   async function build(app: string | null, role: string, board: Board): Promise<Built> {
     const { version } = site;
-    const { code } = await bundle({ app, role, board: board.name, version });
+    const painlessOta = site.mesh.ssid !== undefined && role !== RECOVERY_ROLE;
+    const { code } = await bundle({ app, role, board: board.name, version, painlessOta });
     const { hardware } = board;
     return {
       code,

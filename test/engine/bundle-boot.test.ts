@@ -161,7 +161,8 @@ describeEngine("the bundle of a node", () => {
           `(${shimCost} of the test's own subtracted); bundle ${sensor.code.length} bytes`,
       );
       if (real.like) {
-        expect(checkBudget(real.board, { bytes: sensor.code.length }, { rest })).toEqual([]);
+        expect(checkBudget(real.board, { bytes: sensor.code.length }, { rest: linked })).toEqual([]);
+        expect(sensor.code.length).toBeLessThanOrEqual(real.board.bundle.standard);
       }
     } finally {
       engine.close();
