@@ -217,7 +217,7 @@ describeEngine("a mesh of three interpreters and a laptop", () => {
       );
       expect(progress.map(({ state, error }) => [state, error])).toEqual(IDS.map(() => ["running", ""]));
       // A node's word that it runs the image comes before its telemetry.
-      await until(`telemetry of ${version}`, 60, () => IDS.every((id) => runs(id, version)));
+      await until(`telemetry of ${version}`, 100, () => IDS.every((id) => runs(id, version)));
       expect(nodes.map((node, i) => node.starts - starts[i]!)).toEqual([1, 1, 1]);
       expect(nodes.flatMap(({ errors }) => errors)).toEqual([]);
       if (real.like) {
