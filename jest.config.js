@@ -3,6 +3,7 @@ module.exports = {
   testEnvironment: "node",
   // Simulated hours take seconds; a busy machine takes several times as long.
   testTimeout: 120_000,
+  maxWorkers: "100%",
   roots: ["<rootDir>/test"],
   testMatch: ["**/*.test.ts"],
   testPathIgnorePatterns: ["/node_modules/", "<rootDir>/test/engine/"],

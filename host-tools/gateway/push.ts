@@ -48,6 +48,8 @@ export interface Push {
 
 const OFFER_EVERY_MS = 60000;
 const ACTIVATE_EVERY_MS = 5000;
+/** A node that says that it runs the image is believed without its telemetry after so long. */
+const TELEMETRY_WAIT_MS = 150000;
 /** Telemetry that was on its way when a node restarted comes at most so much later. */
 const LATE_FRAME_MS = 15000;
 
@@ -79,6 +81,8 @@ export function startPush(gateway: EspalierNode, image: Image, options: PushOpti
     p.state !== "silent" || engine.now() - began <= (options.answerWithin ?? Infinity);
   const each = (test: (p: NodeProgress) => boolean): boolean => [...progress.values()].filter(expected).every(test);
   const timers: number[] = [];
+  /** When a node said that it runs the image; its telemetry is to confirm that. */
+  const currentSince = new Map<number, number>();
   /** Nodes that refused the delta for what they run. */
   const refused = (): number[] => [...progress.values()].filter((p) => p.error === WRONG_BASE).map((p) => p.node);
   const settled = (p: NodeProgress): boolean => p.state === "running" || p.state === "failed";
@@ -94,6 +98,10 @@ export function startPush(gateway: EspalierNode, image: Image, options: PushOpti
   const check = (): void => {
     const now = engine.now();
     if (phase === "done" || phase === "aborted") return;
+    for (const [node, since] of currentSince) {
+      const p = progress.get(node)!;
+      if (p.state === "current" && now - since > TELEMETRY_WAIT_MS) runs(p);
+    }
     const nodes = mesh.getNodeList(false).length;
     if (now - lastOffer >= OFFER_EVERY_MS || (nodes > nodesKnown && now - lastOffer > 3000)) {
       lastOffer = now;
@@ -131,18 +139,16 @@ export function startPush(gateway: EspalierNode, image: Image, options: PushOpti
     phase = "distributing";
   };
 
+  const runs = (p: NodeProgress): void => {
+    if (p.state !== "running") p.doneAfter = engine.now() - started;
+    p.state = "running";
+    p.percent = 100;
+  };
+
   const take = (report: NodeReport): void => {
     const p = progress.get(report.node);
     if (!p || p.state === "running") return;
-    if (report.state === "current") {
-      // It runs the image, from before or since its restart, and telemetry has not told yet.
-      p.versionBefore ||= report.version;
-      p.version = report.version;
-      p.state = "running";
-      p.percent = 100;
-      p.doneAfter = engine.now() - started;
-      return;
-    }
+    if (report.state === "current" && p.state !== "current") currentSince.set(report.node, engine.now());
     p.state = report.state === "relaying" ? "receiving" : report.state;
     p.chunks = report.chunks || p.chunks;
     p.total = report.total || p.total;
@@ -166,17 +172,16 @@ export function startPush(gateway: EspalierNode, image: Image, options: PushOpti
       const p = progress.get(frame.node);
       if (!p) return;
       const version = `${frame.major}.${frame.minor}.${frame.patch}`;
-      const updated = words.has(frame.image);
+      // Who has the same bundle out of another image is current, and its version says so.
+      const same = currentSince.has(frame.node) && version === image.manifest.version;
+      const updated = words.has(frame.image) || same;
       if (p.state === "running" && !updated) {
         // Sent before its restart, or after it has gone back to what it ran before.
         if (engine.now() - started - p.doneAfter < LATE_FRAME_MS) return;
         p.state = "failed";
         p.error = "went-back";
-      } else if (updated) {
-        if (p.state !== "running") p.doneAfter = engine.now() - started;
-        p.state = "running";
-        p.percent = 100;
-      } else if (!p.versionBefore) p.versionBefore = version;
+      } else if (updated) runs(p);
+      else if (!p.versionBefore) p.versionBefore = version;
       p.version = version;
     },
     abort() {

@@ -18,9 +18,9 @@ describe("the process", () => {
     const { code, out, err } = await espalier(["boards", "--json"]);
     expect(err).toBe("");
     expect(code).toBe(0);
-    const { boards } = JSON.parse(out) as { boards: { name: string; bundle: { bytes: number } }[] };
+    const { boards } = JSON.parse(out) as { boards: { name: string; bundle: { standard: number } }[] };
     expect(boards.map((board) => board.name)).toContain("esp32-devkitc");
-    expect(boards.every((board) => board.bundle.bytes <= 61_440)).toBe(true);
+    expect(boards.every((board) => board.bundle.standard <= 61_440)).toBe(true);
   }, 30_000);
 
   it("exits with 2 for a board that is not there", async () => {
