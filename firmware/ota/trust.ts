@@ -53,7 +53,7 @@ const USED = 52;
 export function configuredKey(engine: Engine, text: string | undefined): Bytes {
   "cold";
   if (!text) {
-    engine.log("espalier: UNSIGNED images are taken here: the settings name no publicKey");
+    engine.log("espalier: UNSIGNED images are taken: no publicKey is set");
     return "";
   }
   const key = engine.fromBase64(text);

@@ -125,11 +125,43 @@ function isCold(property: ts.PropertyAssignment): boolean {
   return !!body && ts.isExpressionStatement(body) && nameText(body.expression) === "cold";
 }
 
+/** All types listed above, and what has no members of its own. */
+const OWN: ReadonlySet<string> = new Set([
+  ...Object.values(INTERNAL).flat(),
+  ...["Bytes", "Tree", "Mesh", "Airwave", "Omit", "Pick", "Partial", "NetSocket"],
+]);
+
+/** A type that is neither one of the firmware's own nor made of them. */
+function isForeign(type: ts.TypeNode | undefined): boolean {
+  if (!type) return false;
+  if (ts.isUnionTypeNode(type)) return type.types.some(isForeign);
+  if (type.kind === ts.SyntaxKind.AnyKeyword || type.kind === ts.SyntaxKind.UnknownKeyword) return true;
+  return ts.isTypeReferenceNode(type) && ts.isIdentifier(type.typeName) && !OWN.has(type.typeName.text);
+}
+
+/** Variables and parameters of a source that hold packages, manifests and the like. */
+function foreignVariables(source: ts.SourceFile): Set<string> {
+  const found = new Set<string>();
+  const visit = (node: ts.Node): void => {
+    if (ts.isVariableDeclaration(node) || ts.isParameter(node)) {
+      const cast = node.initializer && ts.isAsExpression(node.initializer) ? node.initializer.type : undefined;
+      const call =
+        node.initializer && ts.isCallExpression(node.initializer) ? node.initializer.expression.getText() : "";
+      if (isForeign(node.type) || isForeign(cast) || /parse|readJson/i.test(call)) found.add(nameText(node.name));
+    }
+    ts.forEachChild(node, visit);
+  };
+  visit(source);
+  // Where a handler's parameter has its type from elsewhere.
+  return found.add("pkg");
+}
+
 /** Names of the firmware's own types, and those that must stay. */
 function survey(firmware: string, modules: readonly string[]): Names {
   const names: Names = { internal: new Set(), kept: new Set() };
   for (const [file, source] of sourcesOf(firmware, modules)) {
     const listed = new Set(INTERNAL[file] ?? []);
+    const foreign = foreignVariables(source);
     const visit = (node: ts.Node): void => {
       if (ts.isLiteralTypeNode(node) || ts.isImportDeclaration(node)) return;
       if (ts.isInterfaceDeclaration(node) || ts.isClassDeclaration(node) || ts.isTypeLiteralNode(node)) {
@@ -145,6 +177,10 @@ function survey(firmware: string, modules: readonly string[]): Names {
       }
       if (ts.isObjectLiteralExpression(node) && isSent(node)) {
         for (const property of node.properties) names.kept.add(nameText(property.name));
+      }
+      if (ts.isPropertyAccessExpression(node)) {
+        const object = ts.isNonNullExpression(node.expression) ? node.expression.expression : node.expression;
+        if (foreign.has(nameText(object))) names.kept.add(node.name.text);
       }
       if (ts.isPropertyAssignment(node) && isCold(node)) names.kept.add(nameText(node.name));
       // A name, or a list of them.

@@ -22,7 +22,7 @@ test("what is sent, stored, provisioned or shown keeps its name", () => {
     "type dest from routing msg nodeId subs root hasTimeAuthority t0 t1 t2 blob hardware role version transport pace only " +
     "product engine counter encoding chunkBytes payloadBytes resultBytes resultHash chunkHashes base baseBytes notes " +
     "meshName password port channel leaf parent station uplink ssid queueLimit maxLinks hello meshKey publicKey " +
-    "telemetrySeconds base regions slot trial starts code memoryFree updateState sequence espalier";
+    "seq tag telemetrySeconds base regions slot trial starts code memoryFree updateState sequence espalier";
   expect(outside.split(" ").filter((name) => names.includes(name))).toEqual([]);
 });
 
