@@ -45,7 +45,12 @@ class EspruinoSocket implements Socket {
   constructor(private readonly raw: NetSocket | null) {}
 
   write(bytes: Bytes): void {
-    if (this.raw) this.raw.write(bytes);
+    // Throws when the other end has closed; "close" follows.
+    try {
+      this.raw!.write(bytes);
+    } catch (error) {
+      return;
+    }
   }
 
   close(): void {
