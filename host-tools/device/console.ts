@@ -27,7 +27,7 @@ export interface BoardConsole {
    * @throws EspalierError BOARD_REFUSED when it throws on the board, NO_CONSOLE when nothing answers, LINE_LOST
    */
   evaluate(expression: string, timeoutMs?: number): Promise<unknown>;
-  /** Sends an expression without waiting for anything. */
+  /** Sends an expression without waiting for anything. @throws EspalierError LINE_LOST */
   fire(expression: string): Promise<void>;
   /** Writes a file of 1 byte or more. @throws EspalierError BOARD_REFUSED, ... */
   writeFile(name: string, data: Uint8Array, progress?: (done: number) => void): Promise<void>;
@@ -212,13 +212,15 @@ function createConsole(
     for (let attempt = 1; ; attempt++) {
       signal?.throwIfAborted();
       try {
+        if (attempt > 1) {
+          await new Promise((resolve) => setTimeout(resolve, ANSWER_MS));
+          await lines.send(CTRL_C);
+        }
         return await work();
       } catch (error) {
         if (!(error instanceof Garbled)) throw workFault(path, error, "BOARD_REFUSED", what);
         if (attempt === TRIES)
           throw deviceError("NO_CONSOLE", `${path}: the console stopped answering while ${what}`, { cause: error });
-        await new Promise((resolve) => setTimeout(resolve, ANSWER_MS));
-        await lines.send(CTRL_C);
       }
     }
   }
@@ -240,7 +242,8 @@ function createConsole(
       persistently("waiting for an answer", () =>
         packets ? lines.eval(expression, timeoutMs) : lines.line(expression, timeoutMs),
       ),
-    fire: (expression) => lines.send(Buffer.from(`\x10${expression}\n`, "latin1")),
+    fire: (expression) =>
+      persistently("sending a command", () => lines.send(Buffer.from(`\x10${expression}\n`, "latin1"))),
     async writeFile(name, data, progress = () => {}) {
       const quoted = JSON.stringify(name);
       if (packets) {

@@ -146,8 +146,12 @@ class Session {
     const pages = wanted.area.length / options.storage.page;
     const differing = await this.wrongPages(pages);
     // What a node writes into its own books is no reason to stop it.
-    const wrong = differing.some((index) => !this.isBook(index)) ? differing : [];
-    if (wrong.length && !this.laidOut && (await this.isStarted())) await this.silence();
+    let wrong = differing.some((index) => !this.isBook(index)) ? differing : [];
+    if (wrong.length && !this.laidOut && (await this.isStarted())) {
+      await this.silence();
+      // The marks that gave the slots up are in pages that may have been right.
+      wrong = await this.wrongPages(pages);
+    }
     await this.writePages(wrong, pages);
     this.tell("verifying", wanted.area.length);
     const hash = await this.verify();
@@ -310,10 +314,11 @@ class Session {
     }
   }
 
+  /** From the end, since a slot's marks are the first bytes of its header. */
   private async writePage(address: number, content: Buffer): Promise<void> {
     const { evaluate } = this.console;
     await evaluate(`require("Flash").erasePage(${address})`);
-    for (let at = 0; at < content.length; at += PIECE) {
+    for (let at = content.length - (content.length % PIECE || PIECE); at >= 0; at -= PIECE) {
       const piece = trimmed(content.subarray(at, at + PIECE));
       if (piece.length) await evaluate(flashWriteExpression(address + at, piece));
     }

@@ -1,4 +1,3 @@
-import { EspalierError } from "../../host-tools/errors";
 import {
   flashBoard,
   flashBoards,
@@ -10,9 +9,9 @@ import {
 import { planFlash, type FlashRegion } from "../../host-tools/device/flash-plan";
 import type { ChipName } from "../../host-tools/device/chips";
 import { encodePartitionTable } from "../../host-tools/device/partition-table";
-import { NorFlash } from "../../host-tools/simulator/chip/flash";
 import { decodeStorage } from "../../host-tools/device/storage-image";
 import { VirtualBoard } from "../../host-tools/device/virtual/board";
+import { codeOf } from "./support/code-of";
 import { board as boardOf, plan, STORAGE, storageImage, TABLE } from "./support/site";
 import { throughTime, useVirtualTime } from "./support/time";
 
@@ -20,14 +19,6 @@ useVirtualTime();
 
 function flash(board: VirtualBoard, regions: FlashRegion[], options: Partial<FlashOptions> = {}) {
   return throughTime(flashBoard({ port: board.line.port(), plan: () => regions }, { ...FLASH_DEFAULTS, ...options }));
-}
-
-/** Code of the error that some work ends with. */
-async function codeOf(work: Promise<unknown>): Promise<string> {
-  return work.then(
-    () => "none",
-    (error: unknown) => (error instanceof EspalierError ? error.code : String(error)),
-  );
 }
 
 function holds(board: VirtualBoard, regions: readonly FlashRegion[]): boolean {
@@ -221,58 +212,17 @@ it("stops when told to, between two blocks, and leaves nothing that boots", asyn
   expect(board.state).toBe("console");
 });
 
-describe("a cable that is pulled", () => {
-  const before = plan("ESP32", 20_000, "before");
-  const wanted = plan("ESP32", 30_000, "wanted!");
-
-  let content: Buffer | null = null;
-
-  async function flashed(): Promise<VirtualBoard> {
-    const board = new VirtualBoard({ path: "v0", flash: content ? new NorFlash(content) : undefined });
-    if (!content) {
-      await flash(board, before);
-      content = board.flash.bytes;
-      return flashed();
-    }
-    return board;
-  }
-
-  it("at any point leaves either the old, or the new, or nothing that boots; the same command finishes", async () => {
-    const whole = await flashed();
-    const start = whole.line.toBoard + whole.line.toHost;
-    await flash(whole, wanted);
-    const bytes = whole.line.toBoard + whole.line.toHost - start;
-    const states = new Set<string>();
-    // Steps of a prime number of bytes meet frames at ever different places.
-    for (let cut = 1; cut < bytes; cut += 997) {
-      const board = await flashed();
-      board.line.cutAfter(cut);
-      // The last bytes are what the board prints when it starts.
-      expect(await codeOf(flash(board, wanted))).toMatch(cut < bytes - 300 ? /^LINE_LOST$/ : /^(LINE_LOST|none)$/);
-      expect(board.state).toBe("off");
-      board.line.plug();
-      states.add(board.state);
-      if (board.state === "console") expect(holds(board, before) || holds(board, wanted)).toBe(true);
-      else expect(board.state).toBe("stuck");
-      const report = await flash(board, wanted);
-      expect(report.verified && holds(board, wanted)).toBe(true);
-      expect(board.state).toBe("console");
-    }
-    expect(states).toEqual(new Set(["console", "stuck"]));
-  }, 120_000);
-
-  it("takes an interrupted region up at a piece", async () => {
-    const large = plan("ESP32", 600_000);
-    const board = new VirtualBoard({ path: "v0" });
-    board.line.cutAfter(400_000);
-    expect(await codeOf(flash(board, large))).toBe("LINE_LOST");
-    board.line.plug();
-    const report = await flash(board, large);
-    const app = report.regions.find((region) => region.name === "app")!;
-    expect(app.kept).toBeGreaterThan(200_000);
-    expect(app.sent).toBeLessThan(450_000);
-    expect(holds(board, large)).toBe(true);
-  });
+it("takes an interrupted region up at a piece", async () => {
+  const large = plan("ESP32", 600_000);
+  const board = new VirtualBoard({ path: "v0" });
+  board.line.cutAfter(400_000);
+  expect(await codeOf(flash(board, large))).toBe("LINE_LOST");
+  board.line.plug();
+  const report = await flash(board, large);
+  const app = report.regions.find((region) => region.name === "app")!;
+  expect(app.kept).toBeGreaterThan(200_000);
+  expect(app.sent).toBeLessThan(450_000);
+  expect(holds(board, large)).toBe(true);
 });
 
 it("survives power that fails inside a flash operation", async () => {

@@ -1,11 +1,11 @@
 import fc from "fast-check";
-import { EspalierError } from "../../host-tools/errors";
 import { attachConsole } from "../../host-tools/device/console";
 import { inject, type InjectOptions, type InjectReport } from "../../host-tools/device/inject";
 import { decodeStorage, encodeStorage } from "../../host-tools/device/storage-image";
 import { NorFlash } from "../../host-tools/simulator/chip/flash";
 import { VirtualBoard } from "../../host-tools/device/virtual/board";
 import { createVirtualConsole } from "../../host-tools/device/virtual/console";
+import { codeOf } from "./support/code-of";
 import { plan, STORAGE, storageImage } from "./support/site";
 import { throughTime, useVirtualTime } from "./support/time";
 
@@ -28,13 +28,6 @@ function run(board: VirtualBoard, options: Partial<InjectOptions> = {}): Promise
 
 function stored(board: VirtualBoard) {
   return decodeStorage(board.flash.read(STORAGE.address, STORAGE.bytes));
-}
-
-async function codeOf(work: Promise<unknown>): Promise<string> {
-  return work.then(
-    () => "none",
-    (error: unknown) => (error instanceof EspalierError ? error.code : String(error)),
-  );
 }
 
 /** What the injected files must hold, wherever they lie. */
@@ -203,31 +196,3 @@ describe("the console as a service", () => {
     await link.close();
   });
 });
-
-it("a cable that is pulled at any byte leaves nothing half-written that starts; the same command finishes", async () => {
-  const image = storageImage("cut", 3);
-  const whole = bareBoard();
-  await run(whole, { image });
-  const bytes = whole.line.toBoard + whole.line.toHost;
-  const loader = decodeStorage(image).files.find((file) => file.name === ".boot0")!.data;
-  let continued = 0;
-  for (let cut = 1; cut < bytes; cut += 211) {
-    const board = bareBoard();
-    board.line.cutAfter(cut);
-    const code = await codeOf(run(board, { image }));
-    expect(code).toMatch(/^(LINE_LOST|PORT_NOT_FOUND|none)$/);
-    const half = stored(board);
-    expect(half.sound).toBe(true);
-    const boot = half.files.find((file) => file.name === ".boot0");
-    // A loader exists only behind complete regions, and only whole.
-    if (boot) {
-      expect(boot.data.equals(loader)).toBe(true);
-      expectInjected(board, image);
-    }
-    board.line.plug();
-    if (!(await run(board, { image })).laidOut) continued++;
-    expectInjected(board, image);
-  }
-  // Most runs go on where the cut one stopped.
-  expect(continued).toBeGreaterThan(10);
-}, 120_000);
