@@ -3,8 +3,10 @@
   pty-relay.py offer              makes a terminal, says its path on stderr, relays it to stdin and stdout
   pty-relay.py run DIR CMD...     runs a program in a terminal, again and again, relays it likewise
 
-Ends, and ends the program, when stdin is closed.
+Ends, and ends the program, when stdin is closed, when nobody reads stdout any more, and when it is told to. On Linux it
+also ends with the process that started it, and the program with it, however they end.
 """
+import ctypes
 import os
 import pty
 import select
@@ -12,6 +14,8 @@ import signal
 import sys
 import termios
 import tty
+
+PR_SET_PDEATHSIG = 1
 
 
 def relay(master, running):
@@ -49,11 +53,23 @@ def offer():
     relay(master, lambda: True)
 
 
+def die_with(parent):
+    """The kernel kills this process when `parent` ends; Linux only."""
+    if not sys.platform.startswith("linux"):
+        return
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    # It may have ended before.
+    if os.getppid() != parent:
+        os._exit(1)
+
+
 def run(directory, command):
     os.chdir(directory)
+    relay_process = os.getpid()
     while True:
         child, master = pty.fork()
         if child == 0:
+            die_with(relay_process)
             # Espruino's queue of input is made for a thread that the main loop never runs beside, as on an ESP32, where
             # both are tasks of one core: on two cores it is overrun, and the interpreter crashes.
             if hasattr(os, "sched_setaffinity"):
@@ -70,18 +86,27 @@ def run(directory, command):
                 ended.append(True)
             return not ended
 
-        again = relay(master, running)
-        if not ended:
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
+        try:
+            again = relay(master, running)
+        finally:
+            if not ended:
+                os.kill(child, signal.SIGKILL)
+                os.waitpid(child, 0)
         os.close(master)
         if not again:
             return
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    if sys.argv[1] == "offer":
-        offer()
-    else:
-        run(sys.argv[2], sys.argv[3:])
+    for told in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        # Ends by way of what is to be cleaned up.
+        signal.signal(told, lambda *_: sys.exit(0))
+    die_with(os.getppid())
+    try:
+        if sys.argv[1] == "offer":
+            offer()
+        else:
+            run(sys.argv[2], sys.argv[3:])
+    except BrokenPipeError:
+        # Nobody reads stdout; Python would complain once more when it closes it.
+        os._exit(0)
