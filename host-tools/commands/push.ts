@@ -13,6 +13,8 @@ import type { MeshSession } from "../gateway/mesh-session";
 import { openMesh, VIA_HELP } from "../gateway/open-mesh";
 import { type NodeProgress, type Push, startPush } from "../gateway/push";
 import { gatherFacts, type KnownNode } from "../gateway/rollout/facts";
+import { makePlan } from "../gateway/rollout/plan";
+import { imageFacts as rolloutFacts } from "../gateway/rollout/rollout";
 import { RolloutStore } from "../gateway/rollout/store";
 import {
   checkRoom,
@@ -25,7 +27,7 @@ import {
 import { siteSecurity } from "../gateway/site-security";
 import type { Bar } from "../ui/progress";
 import { formatTable } from "../ui/table";
-import { addRolloutOptions, policyFrom, refuseWithoutRollout, type RolloutOptions } from "./rollout-options";
+import { addRolloutOptions, collect, policyFrom, refuseWithoutRollout, type RolloutOptions } from "./rollout-options";
 import { beginRollout } from "./rollout-run";
 import { boardOrError, bundleOrError, parseRole, parseVersion, productOf } from "./build";
 
@@ -61,10 +63,6 @@ function number(low: number, high: number): (text: string) => number {
     if (!(value >= low && value <= high)) throw new InvalidArgumentError(`Expected ${low} to ${high}.`);
     return value;
   };
-}
-
-function collect(text: string, list: string[] = []): string[] {
-  return [...list, ...text.split(",")];
 }
 
 export function nodeName(id: number): string {
@@ -234,6 +232,10 @@ export const push: CommandDefinition = {
     { line: "push sensor.espalier --via tcp://10.7.1.1", comment: "an image that was built before, over WiFi" },
     { line: "push sensor.espalier --via tcp://10.7.1.1 --node c4a00003", comment: "one node alone" },
     {
+      line: "push sensor.espalier --via tcp://10.7.1.1 --if-version '<1.2.0' --except roof",
+      comment: "old ones, not roof",
+    },
+    {
       line: "push sensor.espalier --via tcp://10.7.1.1 --rollout progressive",
       comment: "canaries first, then a fifth, then all",
     },
@@ -250,7 +252,8 @@ export const push: CommandDefinition = {
     const options = given as unknown as Options;
     refuseWithoutRollout(options);
     const wanted = options.node ? nodeIds(options.node, options.config) : [];
-    const policy = options.rollout === undefined ? null : policyFrom(options, options.transport, wanted.map(nodeName));
+    const policy = policyFrom(options, options.transport, wanted.map(nodeName));
+    const selective = options.ifVersion !== undefined || options.except !== undefined;
     const security = siteSecurity(options.via, options.config);
     const source = await sourceOf(path.resolve(args[0] as string), options);
     const { signal } = context;
@@ -270,7 +273,7 @@ export const push: CommandDefinition = {
       const members = await settle(session, wanted, options.join * 1000, signal);
       const { mesh, engine } = session.node;
       const senders = sendersIn(JSON.parse(mesh.subConnectionJson()) as Parameters<typeof sendersIn>[0]);
-      const targets = wanted.length ? wanted : members;
+      let targets = wanted.length ? wanted : members;
       const chosen = source.choose({
         paceMs: options.pace ?? paceFor(senders),
         hops: Math.max(1, ...targets.map((id) => mesh.getHopCount(id))),
@@ -279,8 +282,13 @@ export const push: CommandDefinition = {
       const image = await security.sign(chosen.image);
       checkRoom(image);
       progress.log(`${members.length} nodes in the mesh; ${image.chunks.length + blobChunks(image)} chunks to send`);
-      if (policy) {
-        const fleet = await gatherFacts(session, frames, siteNodes(options.config), signal);
+      const rollsOut = options.rollout !== undefined;
+      const fleet = rollsOut || selective ? await gatherFacts(session, frames, siteNodes(options.config), signal) : [];
+      if (selective) {
+        const { update, current } = makePlan(fleet, rolloutFacts(image), policy).preview;
+        targets = [...update, ...current];
+      }
+      if (rollsOut) {
         const store = new RolloutStore(options.folder);
         const dryRun = options.dryRun === true;
         return await beginRollout(
@@ -300,7 +308,7 @@ export const push: CommandDefinition = {
           {
             transport: options.transport,
             targets,
-            only: wanted.length > 0,
+            only: wanted.length > 0 || selective,
             pace: options.pace,
             deadline: options.deadline * 1000,
             answerWithin: ANSWER_WITHIN_MS,
@@ -332,8 +340,9 @@ export const push: CommandDefinition = {
           seconds: doneAfter < 0 ? -1 : doneAfter / 1000,
         })),
       };
-      context.report({ ...report, ok: succeeded(nodes, wanted.length > 0) }, () => text(report, context));
-      return options.dryRun || succeeded(nodes, wanted.length > 0) ? EXIT.ok : EXIT.failed;
+      const ok = succeeded(nodes, wanted.length > 0 || selective);
+      context.report({ ...report, ok }, () => text(report, context));
+      return options.dryRun || ok ? EXIT.ok : EXIT.failed;
     } finally {
       await session.close();
     }

@@ -12,8 +12,11 @@ export interface RolloutOptions {
   soak?: string;
   onFailure?: string;
   ifVersion?: string[];
+  except?: string[];
   folder: string;
 }
+
+export const collect = (text: string, list: string[] = []): string[] => [...list, ...text.split(",")];
 
 export function folderOption(): Option {
   return new Option("--folder <path>", "where rollouts are kept").default(ROLLOUTS_FOLDER);
@@ -32,16 +35,14 @@ export function addRolloutOptions(command: Command): Command {
         "continue",
       ]),
     )
-    .option("--if-version <range>", "of a rollout: only nodes that run it, such as <1.2.0 or 1.1.*", (text, list) => [
-      ...((list as string[] | undefined) ?? []),
-      ...text.split(","),
-    ])
+    .option("--if-version <range>", "only nodes that run it, such as <1.2.0 or 1.1.*", collect)
+    .option("--except <id>", "not this node; may be given again", collect)
     .addOption(folderOption());
 }
 
 /** Options that mean nothing without --rollout. @throws EspalierError NEEDS_ROLLOUT */
 export function refuseWithoutRollout(options: RolloutOptions): void {
-  const given = (["canaries", "soak", "onFailure", "ifVersion"] as const).find((name) => options[name] !== undefined);
+  const given = (["canaries", "soak", "onFailure"] as const).find((name) => options[name] !== undefined);
   if (options.rollout !== undefined || given === undefined) return;
   const flag = given.replace(/([A-Z])/g, (letter) => `-${letter.toLowerCase()}`);
   throw new EspalierError("NEEDS_ROLLOUT", `--${flag} says something about a rollout, and there is none`, {
@@ -57,12 +58,12 @@ export function policyFrom(options: RolloutOptions, transport: Transport, nodes:
   const base: PolicyInput = named ? { policy: how } : readPolicyFile(how);
   const input: PolicyInput = { ...base, ...(named ? { transport } : {}) };
   if (options.onFailure !== undefined) input.onFailure = options.onFailure as PolicyInput["onFailure"];
-  if (nodes.length > 0 || options.ifVersion)
-    input.targets = {
-      ...base.targets,
-      ...(nodes.length > 0 ? { nodes } : {}),
-      ...(options.ifVersion ? { versions: options.ifVersion } : {}),
-    };
+  input.targets = {
+    ...base.targets,
+    ...(nodes.length > 0 ? { nodes } : {}),
+    ...(options.ifVersion ? { versions: options.ifVersion } : {}),
+    ...(options.except ? { except: options.except } : {}),
+  };
   const policy = parsePolicy(input, named ? "the command line" : how);
   if (options.canaries === undefined && options.soak === undefined) return policy;
   if (how !== "progressive") throw wrong("--canaries and --soak go with --rollout progressive");

@@ -71,6 +71,15 @@ it("updates only the node that is named", async () => {
   expect(code).toBe(0);
 });
 
+it("updates nodes by what they run, and leaves out who is excepted", async () => {
+  const line = [file, "--via", via, "--config", site, "--json"];
+  const one = await run([...line, "--if-version", "1.0.*", "--except", "roof"]);
+  expect(JSON.parse(one.out)).toMatchObject({ ok: true, nodes: [{ node: "c4a00001", state: "running" }] });
+  expect(JSON.parse(one.out).nodes).toHaveLength(1);
+  const none = await run([...line, "--if-version", ">=1.1.0"]);
+  expect([none.code, JSON.parse(none.out).error.code]).toEqual([1, "NO_TARGETS"]);
+});
+
 it("Ctrl-C makes the nodes drop what they have, and says so", async () => {
   const { code, out, err } = await run([file, "--via", via], (progress, press) => {
     if (progress.includes("receiving")) press();
