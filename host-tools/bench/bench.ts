@@ -5,6 +5,7 @@ import { benchMessageDelay } from "./message-delay";
 import { benchStatus } from "./status";
 import { benchBridge } from "./bridge";
 import { benchDashboard } from "./dashboard";
+import { benchDeltas } from "./deltas";
 import { benchTransports, benchUpdates } from "./updates";
 import { measureFlashLine } from "./flash-line";
 
@@ -23,6 +24,7 @@ const PARTS: Record<string, { title: string; run: () => void | Promise<void> }> 
   delay: { title: "Messages of applications while an update runs", run: () => benchMessageDelay(print) },
   status: { title: "Status: bytes an hour", run: () => benchStatus(print) },
   dashboard: { title: "Dashboard: page, browsers, load", run: () => benchDashboard(print) },
+  deltas: { title: "Deltas of this repository's own history", run: () => benchDeltas(print) },
   repair: { title: "Coded repair of one hop", run: () => program("repair.ts") },
   flash: {
     title: "Flashing 1.5 MB and Storage over a virtual line of 921600 baud",

@@ -1,5 +1,5 @@
 import { parse } from "acorn";
-import { type AnyNode, analyse, childrenOf, freshNames, nameOf } from "./scopes";
+import { type AnyNode, analyse, childrenOf, nameOf } from "./scopes";
 
 /** Built-in objects whose functions need no `this`. */
 const OBJECTS: ReadonlySet<string> = new Set(["Math", "JSON", "E", "String", "Object", "Number"]);
@@ -52,13 +52,13 @@ export function aliasBuiltIns(script: string): string {
   const root = analyse(program);
   const wrapper = root.children[0];
   if (wrapper === undefined) return script;
-  const names = freshNames(script, "$");
   const edits: { start: number; end: number; text: string }[] = [];
   const aliases: string[] = [];
-  const reads = [...builtInReads(program, root.free)].sort((a, b) => b[1].length - a[1].length);
+  const reads = [...builtInReads(program, root.free)].sort(([a], [b]) => (a < b ? -1 : 1));
   for (const [key, uses] of reads) {
     if (uses.length < MINIMUM_USES) continue;
-    const name = names.next().value;
+    let name = key.replace(".", "$");
+    while (script.includes(name)) name += "$";
     aliases.push(`${name}=${key}`);
     for (const use of uses) edits.push({ ...use, text: name });
   }

@@ -9,11 +9,18 @@ import { internalNames } from "./internal-names";
 import { ENGINE_OUTPUT, link } from "./link";
 import { coldLeft, engineNames, overlay } from "./overlay";
 import { existing } from "./resolve";
+import { shortenNames } from "./short-names";
 import { inlineSingleUse } from "./single-use";
 import { charactersBySource, decodeSourceMap, type Mapping, originOf } from "./source-map";
 import { checkSubset } from "./subset-check";
 import { dropUnusedMethods } from "./unused-methods";
 import { unwrap } from "./unwrap";
+
+/**
+ * How names are shortened: so that they stay from one release to the next, or by how often they are used, as minifiers
+ * do, for comparison.
+ */
+export type Names = "stable" | "frequent";
 
 export interface BundleOptions {
   /** Path of the application (apps/x.ts) relative to the root, or null for a node without one. */
@@ -30,6 +37,8 @@ export interface BundleOptions {
   painlessOta?: boolean;
   /** True unless given. */
   minify?: boolean;
+  /** Of a minified bundle; "stable" unless given. */
+  names?: Names;
   /** Absolute path of the project; the one this file lies in unless given. */
   root?: string;
 }
@@ -79,23 +88,39 @@ export async function bundle(options: BundleOptions): Promise<Bundle> {
   const minify = options.minify ?? true;
   const internal = internalNames(root, linked.modules);
   const flat = inlineSingleUse(dropUnusedMethods(linked.code));
-  // A keyword on the engine. The minifier gives nothing the name of a global that is used.
-  const minified = await esbuild.transform(`${flat.text}of;`, {
-    ...ENGINE_OUTPUT,
-    minify,
-    ...(minify && internal.length > 0 ? { mangleProps: new RegExp(`^(?:${internal.join("|")})$`) } : {}),
-    sourcemap: "external",
-    sourcesContent: false,
-  });
-  return finish(
-    minified.code.replace(/[;,]\s*of;\s*$/, ";"),
-    flat.retrace(decodeSourceMap(minified.map), decodeSourceMap(linked.map)),
-    minify,
-  );
+  const minified = async (how: esbuild.TransformOptions): Promise<{ code: string; mappings: Mapping[] }> => {
+    // A keyword on the engine. The minifier gives nothing the name of a global that is used.
+    const { code, map } = await esbuild.transform(`${flat.text}of;`, {
+      ...ENGINE_OUTPUT,
+      ...how,
+      sourcemap: "external",
+      sourcesContent: false,
+    });
+    const mappings = flat.retrace(decodeSourceMap(map), decodeSourceMap(linked.map));
+    return { code: code.replace(/[;,]\s*of;\s*$/, ";"), mappings };
+  };
+  const { code: script, mappings } = await minified({ minifySyntax: minify, minifyWhitespace: minify });
+  const done = finish(script, mappings, minify ? (options.names ?? "stable") : "readable", internal);
+  // Names are shortened when nothing leads back to the sources any more; the minifier's own tell the modules' sizes.
+  const sized = minify ? await minified({ minify, ...mangled(internal) }) : { code: script, mappings };
+  return { ...done, modules: moduleSizes(sized.code, done.bytes, sized.mappings) };
 }
 
-/** Checks a linked script, rearranges it for the engine and checks it again. */
-function finish(linked: string, mappings: readonly Mapping[], minify: boolean): Bundle {
+function mangled(internal: readonly string[]): esbuild.TransformOptions {
+  return internal.length > 0 ? { mangleProps: new RegExp(`^(?:${internal.join("|")})$`) } : {};
+}
+
+/**
+ * Checks a linked script, rearranges it for the engine and checks it again.
+ * @param internal members that are shortened with the names of variables
+ */
+function finish(
+  linked: string,
+  mappings: readonly Mapping[],
+  names: Names | "readable",
+  internal: readonly string[],
+): Omit<Bundle, "modules"> {
+  const minify = names !== "readable";
   // As long as "const", so that the source map still holds.
   const script = linked.replace(/\bconst /g, "var   ");
   refuse(checkSubset(script).map((finding) => locate(finding, script, mappings)));
@@ -105,10 +130,12 @@ function finish(linked: string, mappings: readonly Mapping[], minify: boolean): 
     minifySyntax: minify,
     minifyWhitespace: minify,
   }).code;
-  const ready = unwrap(aliasBuiltIns(hoist(folded)), engineNames());
-  const code = overlay(ready);
+  const whole = aliasBuiltIns(hoist(folded));
+  const frequent = { ...ENGINE_OUTPUT, minifyIdentifiers: true, minifyWhitespace: true, ...mangled(internal) };
+  const ready = unwrap(names === "frequent" ? esbuild.transformSync(whole, frequent).code : whole, engineNames());
+  const code = overlay(names === "stable" ? shortenNames(ready, internal) : ready);
   refuse(checkSubset(code).map(inBundle));
-  return { code, bytes: code.length, modules: moduleSizes(script, code.length, mappings), coldLeft: coldLeft(ready) };
+  return { code, bytes: code.length, coldLeft: coldLeft(ready) };
 }
 
 function refuse(findings: readonly Finding[]): void {

@@ -27,6 +27,7 @@ import {
   statementsOf,
   freshNames,
 } from "./scopes";
+import { placesFor } from "./stable-choice";
 
 /** Name of the loader's global, whose `code` is the running script as a view on flash. */
 const SCRIPT_TEXT = "global.espalierBoot.code";
@@ -277,7 +278,7 @@ function* shortFirst(root: Scope, others: Iterator<string>): Generator<string, n
       for (const name of names) used.add(name);
     }
   }
-  const letter = [..."abcdefghijklmnopqrstuvwxyzABCDFGHIJKLMNOPQRSTUVWXYZ"].find((one) => !used.has(one));
+  const letter = [..."KabcdefghijklmnopqrstuvwxyzABCDFGHIJLMNOPQRSTUVWXYZ"].find((one) => !used.has(one));
   if (letter !== undefined) yield letter;
   for (;;) yield others.next().value as string;
 }
@@ -291,7 +292,7 @@ export function overlay(script: string): string {
   const program = parse(code, { ecmaVersion: 5 }) as unknown as AnyNode;
   const root = analyse(program);
   const members = findMembers(program, root);
-  const fresh = freshNames(code, "_");
+  const fresh = freshNames(code);
   const text = fresh.next().value;
   const offsets = fresh.next().value;
   const index = fresh.next().value;
@@ -302,12 +303,14 @@ export function overlay(script: string): string {
   if (cold.size === 0) return strip(code, root);
 
   const order = [...cold.values()].sort((a, b) => a.node.start - b.node.start);
+  const size = (order.length + SPARE) & -16;
+  const numbers = numbersOf(order, size);
   const edits: Edit[] = [];
   for (const scope of everyScope(root)) {
     for (const { name, start, end } of scope.references) {
       const target = declaring(scope, name)?.functions.get(name);
       const moved = target && cold.get(target.node);
-      if (moved) edits.push({ start, end, text: `${moved.helper}${hole(order.indexOf(moved))}` });
+      if (moved) edits.push({ start, end, text: `${moved.helper}${hole(numbers.get(moved)!)}` });
     }
     if (isCold(scope)) {
       const directive = statementsOf(scope.node)[0]!;
@@ -320,7 +323,7 @@ export function overlay(script: string): string {
     const { properties, index } = one.method;
     const own = one.scope.parent === null;
     for (const { node } of readsOf(one.method, members)) {
-      edits.push(...asked(node, `${one.helper}${hole(order.indexOf(one))}`, own ? null : property));
+      edits.push(...asked(node, `${one.helper}${hole(numbers.get(one)!)}`, own ? null : property));
     }
     const before = literals.get(properties);
     literals.set(properties, before || own ? [...(before ?? []), index] : []);
@@ -341,8 +344,8 @@ export function overlay(script: string): string {
   const at0 = `${text}.charCodeAt(${START}+${index}*2`;
   const each = `${offsets}[${index}+1]=${offsets}[${index}]+(${at0})-${LOWEST})*${RADIX}+${at0}+1)-${LOWEST}`;
   const table =
-    `var ${text}=${SCRIPT_TEXT},${offsets}=new ${ARRAY}(${order.length + 1});${offsets}[0]=${START}+${order.length * 2};` +
-    `for(var ${index}=0;${index}<${order.length};${index}++)${each};`;
+    `var ${text}=${SCRIPT_TEXT},${offsets}=new ${ARRAY}(${size + 1});${offsets}[0]=${START}+${size * 2};` +
+    `for(var ${index}=0;${index}<${size};${index}++)${each};`;
   edits.push({ start: 0, end: 0, text: table });
   // At one place what is inserted goes first, and the variable before the helper.
   edits.sort((a, b) => a.start - b.start || a.end - b.end || b.text.localeCompare(a.text));
@@ -365,14 +368,16 @@ export function overlay(script: string): string {
   };
 
   const main = render(0, code.length, null);
-  const texts = order.map(({ node }) => {
+  const textOf = ({ node }: Cold): string => {
     const short = arrow(node, render);
     if (short !== null) return short;
     // A function expression may call itself by its name.
     if (node.type === "FunctionExpression") return `(${render(node.start, node.end, node)})`;
     return `(function${render(code.indexOf("(", (node.id as AnyNode).end), node.end, node)})`;
-  });
-  return place(main, texts.map(shortenNested));
+  };
+  const texts = new Array<string>(size).fill("");
+  for (const one of order) texts[numbers.get(one)!] = shortenNested(textOf(one));
+  return place(main, texts);
 }
 
 /** The function itself, and no other one inside it, uses `this` or `arguments`. */
@@ -465,6 +470,20 @@ function removed(properties: readonly AnyNode[], indices: readonly number[]): Ed
     if (index > first && first >= 0) return { start: properties[index - 1]!.end, end, text: "" };
     return { start, end: properties[index + 1]?.start ?? end, text: "" };
   });
+}
+
+/** Numbers that nothing has, so that a function that comes or goes changes the numbers of few others. */
+const SPARE = 31;
+
+/** The functions' numbers, 0..size-1, which follow from their names. */
+function numbersOf(order: readonly Cold[], size: number): Map<Cold, number> {
+  const keys = new Map<string, Cold>();
+  for (const one of order) {
+    let key = one.name || `${one.method?.owner ?? ""}.${one.method?.name}`;
+    while (keys.has(key)) key += "'";
+    keys.set(key, one);
+  }
+  return new Map([...placesFor([...keys.keys()], size)].map(([key, number]) => [keys.get(key)!, number]));
 }
 
 /** What a helper is asked for: the number of a moved function. */

@@ -164,10 +164,10 @@ export function analyse(node: AnyNode, parent: Scope | null = null, inCatch: rea
   return scope;
 }
 
-/** Short names, `prefix` ("_" or "$") and a count, that stand nowhere in a script. */
-export function* freshNames(code: string, prefix: "_" | "$"): Generator<string, never> {
+/** Short names, "_" and a count, that stand nowhere in a script. */
+export function* freshNames(code: string): Generator<string, never> {
   for (let i = 0; ; i++) {
-    const name = prefix + i.toString(36);
-    if (!new RegExp(`(^|[^\\w$])\\${name}(?![\\w$])`).test(code)) yield name;
+    const name = `_${i.toString(36)}`;
+    if (!new RegExp(`(^|[^\\w$])${name}(?![\\w$])`).test(code)) yield name;
   }
 }

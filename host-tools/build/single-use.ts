@@ -238,12 +238,21 @@ class Inliner {
     for (let i = 1; ; i++) if (!this.used.has(`${name}_${i}`)) return this.fresh(`${name}_${i}`);
   }
 
+  /**
+   * A name of the program's for one of a function's. It tells the function, so that it stays what it is when another
+   * function uses the same name.
+   */
+  private lifted({ name, scope }: Binding): string {
+    const owner = nameOf(scope.node.id);
+    return owner ? this.fresh(`${owner}_${name}`) : this.used.get(name) === 1 ? name : this.fresh(name);
+  }
+
   /** Makes a function's names, or the program's, unique ones of the program. */
   private own(fn: AnyNode): void {
     for (const binding of this.bindings.all) {
       // The name of a function expression, whose scope has the same node, is not used anywhere else than inside.
       if (binding.scope.node.start !== fn.start) continue;
-      this.names.set(binding, this.used.get(binding.name) === 1 ? binding.name : this.fresh(binding.name));
+      this.names.set(binding, this.lifted(binding));
     }
     for (const statement of statementsOf(fn)) {
       const binding = statement.type === "FunctionDeclaration" ? this.bindingAt(statement.id as AnyNode) : undefined;
@@ -348,7 +357,7 @@ class Inliner {
     const found = new Map<string, Binding>();
     for (const property of fields) {
       const key = nameOf(property.key);
-      const name = this.fresh(`${binding.name}_${key}`);
+      const name = this.lifted({ ...binding, name: `${binding.name}_${key}` });
       const own: Binding = { name, scope: binding.scope, places: [] };
       this.names.set(own, name);
       this.declared.set(own, 1);
