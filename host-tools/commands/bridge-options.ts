@@ -57,7 +57,7 @@ export function addBridgeOptions(command: Command): void {
     .option("--cert <file>", "own certificate, PEM")
     .option("--key <file>", "its private key, PEM")
     .option("--client-id <name>", "name at the broker; unique by default")
-    .option("--buffer <folder>", "keep undelivered alerts on disk")
+    .option("--buffer <folder>", "keep undelivered alerts, and updates under way, on disk")
     .option("--buffer-size <MB>", "what undelivered alerts may take", number(0.01, 10000), 10)
     .option("--command-key <file>", "key that commands must be signed with; or ESPALIER_COMMAND_KEY")
     .option("--image <file>", "what may be installed; may be given again", (file, all: string[] = []) => [...all, file])

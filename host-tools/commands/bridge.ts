@@ -1,3 +1,4 @@
+import * as path from "node:path";
 import { version } from "../../package.json";
 import { type CommandContext, type CommandDefinition, requireOptions } from "../command";
 import { EspalierError, EXIT, type ExitCode } from "../errors";
@@ -67,7 +68,7 @@ async function run(context: CommandContext, options: BridgeOptions): Promise<Exi
       intervalMs: options.interval * 1000,
       maxNodes: options.maxNodes,
       events: () => eventStore(options),
-      journals: options.buffer,
+      rollouts: options.buffer === undefined ? undefined : path.join(options.buffer, "rollouts"),
       log,
     });
     await interrupted(context);

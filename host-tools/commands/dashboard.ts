@@ -14,7 +14,8 @@ import { EspalierError, EXIT } from "../errors";
 import { createCollector } from "../gateway/collector";
 import { openMesh, VIA_HELP } from "../gateway/open-mesh";
 import { imageFromFile } from "../gateway/push-source";
-import { openJournal } from "../gateway/rollout/journal";
+import { keepRollouts } from "../gateway/rollout/keeper";
+import { RolloutStore } from "../gateway/rollout/store";
 
 interface DashboardCommandOptions {
   via: string;
@@ -90,18 +91,12 @@ export const dashboard: CommandDefinition = {
     const session = await openMesh(options.via);
     const history = openHistory({ file: options.history, now: session.now });
     const collector = createCollector(session, { names: site ? namesOf(site) : undefined });
-    const folder = path.join(path.dirname(options.history), "dashboard-rollouts");
-    const desk = createLiveDesk({
-      session,
-      collector,
-      images,
-      journal(id) {
-        fs.mkdirSync(folder, { recursive: true });
-        return openJournal(path.join(folder, `${id}-${Date.now()}.journal`));
-      },
-      event: (event) => running?.event(event),
-    });
+    const store = new RolloutStore(path.join(path.dirname(options.history), "dashboard-rollouts"));
+    const keeper = keepRollouts(session, store, say);
     let running: Dashboard | null = null;
+    const desk = options.readOnly
+      ? null
+      : createLiveDesk({ collector, images, keeper, event: (event) => running?.event(event) });
     const token = options.readOnly ? "" : newToken();
     // Simulated time has no clock beside it that could be set.
     const simulated = options.via.startsWith("sim:");
@@ -109,7 +104,7 @@ export const dashboard: CommandDefinition = {
       const server = await startDashboard({
         collector,
         history,
-        desk: options.readOnly ? null : desk,
+        desk,
         page,
         version: ownVersion,
         mesh: site?.mesh.name ?? "espalier",
@@ -143,6 +138,7 @@ export const dashboard: CommandDefinition = {
       });
       await server.close();
     } finally {
+      keeper.close();
       collector.close();
       await session.close();
       history.close();

@@ -2,16 +2,16 @@
 import type { Image } from "../build/image";
 import type { CommandContext } from "../command";
 import { EspalierError, EXIT, type ExitCode } from "../errors";
-import { createDistribution } from "../gateway/distribution";
 import type { RolloutView } from "../gateway/fleet-view";
 import type { MeshSession } from "../gateway/mesh-session";
 import type { NodeFacts } from "../gateway/rollout/plan";
 import type { Policy } from "../gateway/rollout/policy";
 import { isOver, type RolloutRecord } from "../gateway/rollout/record";
 import { previewText, reportText } from "../gateway/rollout/report";
-import { createRollout, imageFacts, planRollout, rolloutId, type RunningRollout } from "../gateway/rollout/rollout";
+import { imageFacts, planRollout, rolloutId, type RunningRollout } from "../gateway/rollout/rollout";
 import { replay } from "../gateway/rollout/apply";
-import type { OpenRollout, RolloutStore, Wish } from "../gateway/rollout/store";
+import { carry } from "../gateway/rollout/keeper";
+import type { OpenRollout, RolloutStore } from "../gateway/rollout/store";
 import type { Bar, Progress } from "../ui/progress";
 
 const LOOK_MS = 250;
@@ -30,21 +30,6 @@ export function reportRollout(context: CommandContext, record: RolloutRecord, vi
   const ok = succeeded(view);
   context.report({ ...view, ok }, () => reportText(view, nameIn(record), context.colors));
   return ok ? EXIT.ok : EXIT.failed;
-}
-
-/** What a person at this or another terminal wants. What cannot be done now is said, and no end of anything. */
-export function fulfil(rollout: RunningRollout, wish: Wish, say: (text: string) => void): void {
-  try {
-    if (wish === "retry") rollout.retryFailed();
-    else if (wish === "abort") {
-      const late = rollout.abort();
-      if (late.length > 0)
-        say(`too late to stop ${late.map(nameIn(rollout.record())).join(", ")}: they restart into the image already`);
-    } else rollout[wish]();
-  } catch (error) {
-    if (!(error instanceof EspalierError)) throw error;
-    say(`${error.code}: ${error.message}`);
-  }
 }
 
 function draw(bars: Map<number, Bar>, progress: Progress, view: RolloutView, name: (node: number) => string): void {
@@ -75,17 +60,12 @@ export async function carryOut(
 ): Promise<ExitCode> {
   const { engine } = session.node;
   let failure: EspalierError | null = null;
-  const { transport } = replay(opened.journal.events).policy;
-  const rollout = createRollout(null, {
-    now: () => session.now(),
-    every(milliseconds, run) {
-      const timer = engine.every(milliseconds, run);
-      return () => engine.cancel(timer);
-    },
-    distribution: createDistribution(session.node, opened.image, { transport, pace }),
-    onTelemetry: (listener) => session.onTelemetry(listener),
-    journal: opened.journal,
+  const rollout = carry({
+    session,
+    opened,
+    pace,
     failed: (error) => void (failure = error),
+    say: (text) => progress.log(text),
   });
   const name = nameIn(rollout.record());
   const bars = new Map<number, Bar>();
@@ -93,7 +73,6 @@ export async function carryOut(
   try {
     first(rollout);
     while (!isOver(rollout.record()) && !context.signal.aborted && !failure) {
-      for (const wish of opened.takeWishes()) fulfil(rollout, wish, (text) => progress.log(text));
       draw(bars, progress, rollout.view(), name);
       await new Promise<void>((resolve) => engine.after(LOOK_MS, resolve));
     }
@@ -102,7 +81,6 @@ export async function carryOut(
     await new Promise<void>((resolve) => engine.after(LAST_WORD_MS, resolve));
   } finally {
     rollout.close();
-    opened.release();
     progress.stop();
   }
   if (failure) throw failure;

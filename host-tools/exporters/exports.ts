@@ -4,6 +4,8 @@ import type { Collector, NodeView } from "../gateway/fleet-view";
 import type { Image } from "../build/image";
 import { type CollectorOptions, createCollector } from "../gateway/collector";
 import type { MeshSession } from "../gateway/mesh-session";
+import { keepRollouts } from "../gateway/rollout/keeper";
+import { RolloutStore } from "../gateway/rollout/store";
 import { type BrokerOptions, openBroker } from "./broker";
 import type { CommandHost } from "./command-desk";
 import type { EventStore } from "./event-store";
@@ -21,8 +23,8 @@ export interface ExportOptions {
   names?: CollectorOptions["names"];
   /** What may be installed. */
   images: readonly Image[];
-  /** Where journals of rollouts are kept; in memory unless given. */
-  journals?: string;
+  /** Where rollouts are kept; they end with the process unless given. */
+  rollouts?: string;
   /** null: no MQTT. */
   broker: BrokerOptions | null;
   /** Opened when it is needed. */
@@ -88,8 +90,9 @@ export async function startExports(options: ExportOptions): Promise<Exports> {
   const { engine } = session.node;
   const now = (): number => session.now();
   const collector = createCollector(session, { names: options.names });
-  const updates = createMeshUpdates({ session, collector, images: options.images, folder: options.journals, log });
-  const ends: (() => void)[] = [];
+  const keeper = keepRollouts(session, options.rollouts === undefined ? null : new RolloutStore(options.rollouts), log);
+  const updates = createMeshUpdates({ collector, images: options.images, keeper });
+  const ends: (() => void)[] = [() => keeper.close()];
   let mqtt: MqttBridge | null = null;
   let writer: InfluxWriter | null = null;
   let endpoint: Endpoint | null = null;

@@ -1,22 +1,16 @@
-/** The update desk of a bridge: images from files, rollouts that a journal remembers. */
-import * as path from "node:path";
+/** The update desk of a bridge: images from files, rollouts that outlive the process. */
 import type { Image } from "../build/image";
-import { createDistribution } from "../gateway/distribution";
 import type { Collector, NodeView } from "../gateway/fleet-view";
-import type { MeshSession } from "../gateway/mesh-session";
-import { type Journal, memoryJournal, openJournal } from "../gateway/rollout/journal";
+import type { RolloutKeeper } from "../gateway/rollout/keeper";
 import type { NodeFacts } from "../gateway/rollout/plan";
 import { parsePolicy } from "../gateway/rollout/policy";
-import { createRollout, imageFacts, planRollout, rolloutId } from "../gateway/rollout/rollout";
 import { createUpdateDesk, type ImageInfo, type UpdateDesk } from "./updates";
 
 export interface MeshUpdateOptions {
-  session: MeshSession;
   collector: Collector;
   images: readonly Image[];
-  /** Where journals of rollouts are kept; in memory, and gone with the process, unless given. */
-  folder?: string;
-  log(text: string): void;
+  /** One that it has not finished goes on. */
+  keeper: RolloutKeeper;
 }
 
 function factsOf(view: NodeView, hardware: string): NodeFacts {
@@ -36,8 +30,7 @@ function factsOf(view: NodeView, hardware: string): NodeFacts {
 }
 
 export function createMeshUpdates(options: MeshUpdateOptions): UpdateDesk {
-  const { session, collector, log } = options;
-  const { engine } = session.node;
+  const { collector, keeper } = options;
   const byId = new Map(options.images.map((image) => [image.id, image]));
 
   return createUpdateDesk({
@@ -47,6 +40,7 @@ export function createMeshUpdates(options: MeshUpdateOptions): UpdateDesk {
       hardware,
       role,
     })),
+    current: keeper.resume(),
     begin(info, nodes) {
       const image = byId.get(info.id)!;
       // One node is a canary by itself; of several, some go first.
@@ -54,24 +48,8 @@ export function createMeshUpdates(options: MeshUpdateOptions): UpdateDesk {
         policy: nodes.length === 1 ? "all-at-once" : "progressive",
         targets: { nodes: [...nodes] },
       });
-      const id = rolloutId(session.now(), info.version);
       const facts = collector.nodes().map((view) => factsOf(view, info.hardware));
-      const plan = planRollout(id, facts, imageFacts(image), policy, session.now());
-      const journal: Journal =
-        options.folder === undefined ? memoryJournal() : openJournal(path.join(options.folder, `rollout-${id}.jsonl`));
-      const rollout = createRollout(plan, {
-        now: () => session.now(),
-        every(milliseconds, run) {
-          const timer = engine.every(milliseconds, run);
-          return () => engine.cancel(timer);
-        },
-        distribution: createDistribution(session.node, image, { transport: policy.transport }),
-        onTelemetry: (listener) => session.onTelemetry(listener),
-        journal,
-        failed: (error) => log(`rollout ${id} stands still: ${error.message}`),
-      });
-      rollout.onEvent((event) => log(`rollout ${id}: ${event.text}`));
-      return rollout;
+      return keeper.begin(image, facts, policy);
     },
   });
 }

@@ -28,6 +28,8 @@ export interface UpdateDeskOptions {
   images: readonly ImageInfo[];
   /** Makes a rollout of the image to these nodes, not yet started. */
   begin(image: ImageInfo, nodes: readonly number[]): Rollout;
+  /** One that is under way already. */
+  current?: Rollout | null;
 }
 
 const OVER: ReadonlySet<string> = new Set(["done", "aborted", "failed"]);
@@ -51,6 +53,16 @@ export function compareVersions(a: string, b: string): number {
 export function createUpdateDesk(options: UpdateDeskOptions): UpdateDesk {
   const listeners = new Set<() => void>();
   let rollout: Rollout | null = null;
+
+  function watch(next: Rollout): Rollout {
+    rollout = next;
+    next.onChange(() => {
+      for (const listener of listeners) listener();
+    });
+    return next;
+  }
+
+  if (options.current) watch(options.current);
 
   function newerFor(view: NodeView): ImageInfo | null {
     const images = options.images.filter((image) => image.role === view.role);
@@ -88,12 +100,9 @@ export function createUpdateDesk(options: UpdateDeskOptions): UpdateDesk {
         throw new EspalierError("UPDATE_RUNNING", `rollout ${rollout.view().id} is under way`, {
           hint: "Abort it first, or wait.",
         });
-      rollout = options.begin(image, nodes);
-      rollout.onChange(() => {
-        for (const listener of listeners) listener();
-      });
-      rollout.start();
-      return rollout.view();
+      const next = watch(options.begin(image, nodes));
+      next.start();
+      return next.view();
     },
     abort() {
       if (!rollout || OVER.has(rollout.view().state)) throw new EspalierError("UPDATE_NONE", "no rollout is under way");

@@ -88,7 +88,7 @@ it("goes wave by wave, and keeps the report", async () => {
 
 it("stands still at Ctrl-C, says so, and is ended by another process", async () => {
   const kept = path.join(folder, "cut");
-  const first = await run(push("cut"), (text, press) => void (text.includes("receiving") && press()));
+  const first = await run(push("cut"), (text, press) => void (text.includes("canary begins") && press()));
   expect(first.code).toBe(130);
   expect(first.err).toMatch(/rollout resume 2.*-1\.1\.0/);
   const idle = await run(["rollout", "pause", "latest", "--folder", kept]);

@@ -9,7 +9,7 @@ import type { Image } from "../../build/image";
 import { EspalierError, EXIT } from "../../errors";
 import { replay } from "./apply";
 import { type Journal, openJournal, readEvents } from "./journal";
-import type { RolloutRecord } from "./record";
+import { isOver, type RolloutRecord } from "./record";
 
 export const ROLLOUTS_FOLDER = path.join(".espalier", "rollouts");
 
@@ -82,6 +82,22 @@ export class RolloutStore {
         cause: error,
       });
     }
+  }
+
+  /**
+   * Takes up the newest rollout that began and has not ended and that no process carries out; null when there is none.
+   * @throws EspalierError as `open`
+   */
+  takeUnfinished(): OpenRollout | null {
+    const found = this.list().find(
+      ({ record, pid }) => record !== null && record.state !== "preview" && !isOver(record) && pid === 0,
+    );
+    return found ? this.open(found.id) : null;
+  }
+
+  /** Forgets a rollout that nobody carries out. */
+  remove(id: string): void {
+    for (const ending of [".jsonl", ".image", ".wishes"]) fs.rmSync(this.#file(id, ending), { force: true });
   }
 
   #take(id: string, image: Image): OpenRollout {
