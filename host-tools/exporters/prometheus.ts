@@ -109,35 +109,23 @@ export function createRegistry(options: PrometheusOptions): Registry {
   });
 
   // Values of a lost node are those of another time: no series says more than an old one.
-  const each = (pick: Reader, set: (view: NodeView, value: number) => void): void => {
+  const fill = (metric: Gauge | Counter, pick: Reader): void => {
+    metric.reset();
     for (const view of shown()) {
       const r = view.presence === "lost" ? null : readingsOf(view);
       const value = r && pick(r, view);
-      if (value !== null) set(view, value);
+      if (value !== null) metric.inc(labels(view), value);
     }
   };
-  for (const [name, help, pick] of NODE_GAUGES)
-    new Gauge({
-      name: `${prefix}node_${name}`,
-      help,
-      labelNames: ["node", "name"],
-      registers,
-      collect() {
-        this.reset();
-        each(pick, (view, value) => this.set(labels(view), value));
-      },
-    });
-  for (const [name, help, pick] of NODE_COUNTERS)
-    new Counter({
-      name: `${prefix}node_${name}`,
-      help,
-      labelNames: ["node", "name"],
-      registers,
-      collect() {
-        this.reset();
-        each(pick, (view, value) => this.inc(labels(view), value));
-      },
-    });
+  const perNode = { labelNames: ["node", "name"], registers };
+  for (const [name, help, pick] of NODE_GAUGES) {
+    const collect = (): void => fill(gauge, pick);
+    const gauge: Gauge = new Gauge({ ...perNode, name: `${prefix}node_${name}`, help, collect });
+  }
+  for (const [name, help, pick] of NODE_COUNTERS) {
+    const collect = (): void => fill(counter, pick);
+    const counter: Counter = new Counter({ ...perNode, name: `${prefix}node_${name}`, help, collect });
+  }
 
   new Gauge({
     name: `${prefix}alerts_firing`,

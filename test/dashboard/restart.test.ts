@@ -1,48 +1,20 @@
 /** A dashboard that is killed in the middle of a rollout, and started again. */
-import { spawn, type ChildProcess } from "node:child_process";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 import { encodeImageFile } from "../../host-tools/build/image-file";
 import type { NodeView, RolloutView } from "../../host-tools/gateway/fleet-view";
 import { buildFor } from "../../host-tools/simulator/firmware-builds";
-import { ask, until } from "./api-suite";
+import { until } from "./api-suite";
+import { pause, serve, type Served } from "./served";
 
-const ROOT = path.resolve(__dirname, "../..");
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "espalier-restart-"));
-const running: ChildProcess[] = [];
+const running: Served[] = [];
 
 afterAll(() => {
-  for (const child of running) child.kill("SIGKILL");
+  for (const { child } of running) child.kill("SIGKILL");
   fs.rmSync(folder, { recursive: true });
 });
-
-const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 200));
-
-interface Served {
-  child: ChildProcess;
-  get<T>(what: string): Promise<T>;
-  post(what: string, body?: object): Promise<number>;
-}
-
-async function serve(args: string[]): Promise<Served> {
-  const child = spawn(process.execPath, ["bin/espalier.js", "dashboard", ...args, "--port", "0"], {
-    cwd: ROOT,
-    stdio: ["ignore", "pipe", "ignore"],
-  });
-  running.push(child);
-  let text = "";
-  child.stdout!.on("data", (data: Buffer) => (text += data.toString()));
-  await until("the address", () => /#token=\S+/.test(text), 60);
-  const [, api, token] = /(http:\S+)\/#token=(\S+)/.exec(text)!;
-  const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
-  return {
-    child,
-    get: async <T>(what: string) => (await ask(`${api}/api/v1/${what}`)).json() as T,
-    post: async (what, body = {}) =>
-      (await ask(`${api}/api/v1/${what}`, { method: "POST", body: JSON.stringify(body), headers })).status,
-  };
-}
 
 test("goes on with the rollout, to the end that the nodes report", async () => {
   const scenario = path.join(folder, "pair.yaml");
@@ -57,6 +29,7 @@ test("goes on with the rollout, to the end that the nodes report", async () => {
   fs.writeFileSync(file, encodeImageFile(image));
   const history = ["--history", path.join(folder, "history.db")];
   const first = await serve(["--via", `sim:${scenario}?speed=5`, "--image", file, ...history]);
+  running.push(first);
 
   let versions: string[] = [];
   while (versions.filter((version) => version === "1.0.0").length < 2) {
@@ -73,6 +46,7 @@ test("goes on with the rollout, to the end that the nodes report", async () => {
 
   // Without the image's file: it lies beside the journal.
   const second = await serve(["--via", `sim:${scenario}?speed=20`, ...history]);
+  running.push(second);
   const after = (await second.get<{ rollout: RolloutView }>("rollout")).rollout;
   expect([after.id, after.state]).toEqual([before.id, "running"]);
   let view = after;
@@ -85,5 +59,4 @@ test("goes on with the rollout, to the end that the nodes report", async () => {
     ["running", "1.1.0"],
     ["running", "1.1.0"],
   ]);
-  second.child.kill("SIGKILL");
 }, 240_000);

@@ -27,15 +27,26 @@ function path(): string[] {
   return location.hash.replace(/^#\/?/, "").split("/");
 }
 
+const prefersDark = matchMedia("(prefers-color-scheme: dark)");
+
 function dark(): boolean {
-  const chosen = document.documentElement.dataset.theme;
-  return chosen ? chosen === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+  return document.documentElement.dataset.theme === "dark";
+}
+
+/** What was chosen here before, or what the system has. */
+function applyTheme(): void {
+  const chosen = localStorage.getItem(THEME_KEY);
+  const usable = chosen === "dark" || chosen === "light";
+  document.documentElement.dataset.theme = usable ? chosen : prefersDark.matches ? "dark" : "light";
 }
 
 function switchTheme(): void {
-  const theme = dark() ? "light" : "dark";
-  document.documentElement.dataset.theme = theme;
-  localStorage.setItem(THEME_KEY, theme);
+  localStorage.setItem(THEME_KEY, dark() ? "light" : "dark");
+  repaint();
+}
+
+function repaint(): void {
+  applyTheme();
   repaintCharts();
   changed();
 }
@@ -219,9 +230,7 @@ function app(): VNode {
   );
 }
 
-const theme = localStorage.getItem(THEME_KEY);
-if (theme === "dark" || theme === "light") document.documentElement.dataset.theme = theme;
-
+applyTheme();
 takeToken();
 const root = document.getElementById("app")!;
 let seeded = false;
@@ -238,10 +247,7 @@ addEventListener("hashchange", () => {
   scrollTo(0, 0);
   changed();
 });
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-  repaintCharts();
-  changed();
-});
+prefersDark.addEventListener("change", repaint);
 // Spans such as "12 s ago" grow by themselves.
 setInterval(changed, 1000);
 connect();

@@ -97,7 +97,8 @@ export class RolloutStore {
 
   /** Forgets a rollout that nobody carries out. */
   remove(id: string): void {
-    for (const ending of [".jsonl", ".image", ".wishes"]) fs.rmSync(this.#file(id, ending), { force: true });
+    const own = fs.readdirSync(this.folder).filter((name) => name.startsWith(`${id}.`));
+    for (const name of own) fs.rmSync(path.join(this.folder, name), { force: true });
   }
 
   #take(id: string, image: Image): OpenRollout {
