@@ -1,5 +1,5 @@
 /**
- * Who may command a node. Packages that change one (offer, abort, activate, rollback, reboot, configure) carry `tag`, an
+ * Who may command a node. Packages that change one (offer, abort, activate, rollback) carry `tag`, an
  * HMAC-SHA256 (RFC 2104, cut to 128 bits as section 5 allows) under the mesh key over all other fields, and `seq`.
  *
  * Numbers: all holders of the key count on one clock as Lamport's: who seals takes one more than the highest number that

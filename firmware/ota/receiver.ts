@@ -35,6 +35,8 @@ import type { ReceiverStats, UpdateNode, UpdateState } from "./update-node";
 
 /** A node that only passes an image on keeps to it while somebody asked for it within this time. */
 const RELAY_IDLE_MS = 10000;
+/** An origin offers its image once a minute; from one that did not for so long, a transfer is given up for another's. */
+const ORIGIN_QUIET_MS = 150000;
 
 export interface Receiver {
   readonly stats: ReceiverStats;
@@ -249,7 +251,7 @@ export function createReceiver(
       // Passed on until now, and meant for this node from now on: what the stage holds is gone on with.
       end();
     }
-    if (t && busy() && o.from !== t.session.origin) {
+    if (t && busy() && o.from !== t.session.origin && t.originQuiet() < ORIGIN_QUIET_MS) {
       stats.refused++;
       return;
     }

@@ -69,6 +69,8 @@ export interface Transfer {
   turnTo(origin: number): void;
   /** A peer has the image too: taken from there if it is nearer, or the source until now is busy. */
   offerSource(peer: number): void;
+  /** Milliseconds since the origin offered the image, or since the image was verified. */
+  originQuiet(): number;
   report(): void;
   donePercent(): number;
   /** Restart into the image when it is verified and everybody who asked has been served. */
@@ -103,7 +105,8 @@ export function createTransfer(node: UpdateNode, s: Session, serving: boolean, r
   /** The sender has come to the end of a pass; chunks that arrived since then. */
   let polled = false;
   let repaired = 0;
-  let verifiedAt = 0;
+  /** The origin was last heard of, or the image verified. */
+  let originAt = engine.now();
   /** Per cent when the decoder was last seen to get on, and the time. */
   let decoded = -1;
   let decodedAt = 0;
@@ -261,7 +264,7 @@ export function createTransfer(node: UpdateNode, s: Session, serving: boolean, r
       } else if (now - decodedAt > STALL_MS) return node.fail("stalled");
     }
     if (state === "verified" && !over) {
-      if (activeAt < 0 && now - verifiedAt > AUTO_ACTIVATE_MS) activeAt = now;
+      if (activeAt < 0 && now - originAt > AUTO_ACTIVATE_MS) activeAt = now;
       if (activeAt >= 0 && (server.quietFor() > SERVE_IDLE_MS || now - activeAt > SERVE_FIRST_MS)) {
         stop();
         engine.after(500 + (engine.random() % 1500), engine.restart);
@@ -344,7 +347,7 @@ export function createTransfer(node: UpdateNode, s: Session, serving: boolean, r
       installer = null;
       if (over) return;
       if (code) return node.fail(code);
-      verifiedAt = engine.now();
+      originAt = engine.now();
       node.enter("verified", "");
     });
   }
@@ -483,7 +486,7 @@ export function createTransfer(node: UpdateNode, s: Session, serving: boolean, r
       if (s.transport !== "peer" || s.source === s.origin) s.source = origin;
       s.origin = origin;
       // The origin is there, and has its reasons to wait.
-      verifiedAt = engine.now();
+      originAt = engine.now();
       if (pulls >= PULL_TRIES) ask();
     },
     offerSource: function (peer: number) {
@@ -493,6 +496,10 @@ export function createTransfer(node: UpdateNode, s: Session, serving: boolean, r
       s.source = peer;
       sourceBusy = false;
       ask();
+    },
+    originQuiet: function () {
+      "cold";
+      return engine.now() - originAt;
     },
     report: report,
     donePercent: percent,

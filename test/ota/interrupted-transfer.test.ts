@@ -197,3 +197,39 @@ test("an image on trial passes another one on, and takes it from there once it h
   middle!.receiver.trialOver();
   expect(verified(world, nodes, CODE)).toBe(true);
 });
+
+describe("an origin that fell silent", () => {
+  const other = imageOf(sampleCode(20000, 8), "raw", { version: "3.0.0" });
+
+  /** A node between two computers, the first of which goes silent in the middle of its image. */
+  function abandoned() {
+    const made = standing(3, "line", { 3: { installs: false } });
+    const [node, second] = made.nodes as [mesh.Station, mesh.Station];
+    const first = imageOf(sampleCode(40000, 7), "raw");
+    load(made.origin, first);
+    announce(made.origin, first);
+    expect(made.world.runUntil(() => node.receiver.stats.chunks > 5, 30000)).toBe(true);
+    const tag = Buffer.from(first.id, "hex").toString("latin1", 0, 4);
+    node.air = (bytes) => (bytes.substr(2, 4) === tag ? [] : [{ bytes, delay: 0 }]);
+    load(second, other);
+    return { ...made, first, second, node };
+  }
+
+  test("is waited for while its offers could still come", () => {
+    const { world, origin, node, first, second } = abandoned();
+    world.run(100000);
+    announce(origin, first);
+    world.run(100000);
+    announce(second, other);
+    world.run(5000);
+    expect(node.receiver.state()).toBe("receiving");
+    expect(second.reports).toEqual([]);
+  });
+
+  test("makes way for another one after two and a half minutes", () => {
+    const { world, node, second } = abandoned();
+    world.run(155000);
+    announce(second, other);
+    expect(verified(world, [node], sampleCode(20000, 8))).toBe(true);
+  });
+});
