@@ -1,7 +1,5 @@
 import { existsSync } from "node:fs";
-import * as path from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { version as ownVersion } from "../../package.json";
 import type { Image } from "../build/image";
 import { blobChunks } from "../build/image";
 import type { Telemetry } from "../../firmware/wire/telemetry";
@@ -16,33 +14,22 @@ import { gatherFacts, type KnownNode } from "../gateway/rollout/facts";
 import { makePlan } from "../gateway/rollout/plan";
 import { imageFacts as rolloutFacts } from "../gateway/rollout/rollout";
 import { RolloutStore } from "../gateway/rollout/store";
-import {
-  checkRoom,
-  ENCODINGS,
-  type ImageSource,
-  sourceFromBundle,
-  sourceFromFile,
-  type WantedEncoding,
-} from "../gateway/push-source";
+import { checkRoom, ENCODINGS } from "../gateway/push-source";
 import { siteSecurity } from "../gateway/site-security";
 import type { Bar } from "../ui/progress";
 import { formatTable } from "../ui/table";
 import { addRolloutOptions, collect, policyFrom, refuseWithoutRollout, type RolloutOptions } from "./rollout-options";
 import { beginRollout } from "./rollout-run";
-import { boardOrError, bundleOrError, parseRole, parseVersion, productOf } from "./build";
+import { parseRole, parseVersion } from "./build";
+import { type ImageOptions, sourceOf } from "./push-image";
 
-export interface PushCommandOptions {
+export interface PushCommandOptions extends ImageOptions {
   via: string;
   transport: Transport;
-  encoding?: WantedEncoding;
-  board?: string;
-  role?: string;
-  version?: string;
-  notes?: string;
-  product?: string;
   node?: string[];
-  config?: string;
   pace?: number;
+  /** Per cent. */
+  airtime?: number;
   deadline: number;
   join: number;
   dryRun?: boolean;
@@ -99,25 +86,6 @@ export function siteNodes(config: string | undefined): Map<number, KnownNode> {
   );
 }
 
-async function sourceOf(file: string, options: PushCommandOptions): Promise<ImageSource> {
-  if (!/\.[cm]?[jt]s$/.test(file)) {
-    const given = (["encoding", "board", "role", "version", "notes", "product"] as const).find(
-      (name) => options[name] !== undefined,
-    );
-    if (given === undefined) return sourceFromFile(file);
-    throw new EspalierError("IMAGE_IS_MADE", `--${given} has no meaning for ${file}, an image that is made already`, {
-      hint: "Leave the option out, or give the application's TypeScript module.",
-      exitCode: EXIT.usage,
-    });
-  }
-  const board = boardOrError(options.board ?? "esp32-devkitc");
-  const role = options.role ?? "node";
-  const version = options.version ?? ownVersion;
-  const { code } = await bundleOrError({ app: file, board: board.name, role, version, minify: true });
-  const product = productOf(options);
-  return sourceFromBundle({ code, product, board, role, version, notes: options.notes }, options.encoding ?? "auto");
-}
-
 /** Waits on the clock of the session's engine, which may be virtual. */
 function wait(session: MeshSession, milliseconds: number): Promise<void> {
   return new Promise((resolve) => session.node.engine.after(milliseconds, resolve));
@@ -168,6 +136,8 @@ export interface PushReport {
     bytes: number;
     chunks: number;
   };
+  /** What nodes get that do not run the base of a delta. */
+  whole: PushReport["image"] | null;
   encodingWhy: string;
   transport: Transport;
   state: "done" | "interrupted" | "preview";
@@ -200,18 +170,26 @@ function text(report: PushReport, { colors }: CommandContext): string {
   }[report.state];
   const columns = ["node", "before", "now", "state", "after", "repaired"].map((title) => ({ title }));
   const list = formatTable(columns, rows, colors.bold);
-  return [head, ...(report.encodingWhy ? [report.encodingWhy] : []), list, end].join("\n");
+  const { whole, encodingWhy } = report;
+  const second = whole
+    ? `for nodes without its base: image ${whole.id}, ${whole.encoding}, ${whole.chunks} chunks`
+    : "";
+  return [head, second, encodingWhy, list, end].filter((line) => line !== "").join("\n");
 }
 
 export function addPushOptions(command: Command): Command {
   return command
     .option("--via <way>", `how to reach the mesh (required): ${VIA_HELP}`)
     .addOption(
-      new Option("--transport <name>", "one transmission for all, or node by node")
-        .choices(["broadcast", "sequential"])
+      new Option(
+        "--transport <name>",
+        "one transmission for all, node by node, or each node from the nearest that has it",
+      )
+        .choices(["broadcast", "sequential", "peer"])
         .default("broadcast"),
     )
-    .addOption(new Option("--encoding <name>", "auto unless given").choices(["auto", ...ENCODINGS]))
+    .addOption(new Option("--encoding <name>", "auto unless given").choices(["auto", ...ENCODINGS, "delta"]))
+    .option("--base <image>", "the image that nodes run: only what changed is sent to them, the whole image to others")
     .option("-b, --board <name>", "of an application: esp32-devkitc unless given")
     .option("-r, --role <name>", "of an application: which nodes it is for; node unless given", parseRole)
     .option("--version <version>", "of an application: what it reports", parseVersion)
@@ -220,6 +198,11 @@ export function addPushOptions(command: Command): Command {
     .option("-n, --node <id>", "only this node: 8 hexadecimal digits, or its name; may be given again", collect)
     .option("-c, --config <file>", "the site: names of nodes, its mesh's name, keys; flash.config.json unless given")
     .option("--pace <ms>", "between the frames of one sender; by the size of the mesh unless given", number(5, 60000))
+    .addOption(
+      new Option("--airtime <percent>", "share of the channel that an update may fill; 75 unless given")
+        .argParser(number(1, 100))
+        .conflicts("pace"),
+    )
     .option("--deadline <seconds>", "after which whoever is not ready is given up", number(1, 1e6), 1800)
     .option("--join <seconds>", "to wait for the mesh", number(1, 3600), 60)
     .option("--dry-run", "join and say what would be sent; send nothing")
@@ -231,6 +214,14 @@ export const push: CommandDefinition = {
     { line: "push apps/sensor.ts --version 1.1.0 --via serial:/dev/ttyUSB0", comment: "build and update, over USB" },
     { line: "push sensor.espalier --via tcp://10.7.1.1", comment: "an image that was built before, over WiFi" },
     { line: "push sensor.espalier --via tcp://10.7.1.1 --node c4a00003", comment: "one node alone" },
+    {
+      line: "push sensor-1.1.espalier --base sensor-1.0.espalier --via tcp://10.7.1.1",
+      comment: "a delta, and the whole image for whoever does not run 1.0",
+    },
+    {
+      line: "push sensor.espalier --via tcp://10.7.1.1 --airtime 20",
+      comment: "slowly, beside an application's own messages",
+    },
     {
       line: "push sensor.espalier --via tcp://10.7.1.1 --if-version '<1.2.0' --except roof",
       comment: "old ones, not roof",
@@ -255,7 +246,8 @@ export const push: CommandDefinition = {
     const policy = policyFrom(options, options.transport, wanted.map(nodeName));
     const selective = options.ifVersion !== undefined || options.except !== undefined;
     const security = siteSecurity(options.via, options.config);
-    const source = await sourceOf(path.resolve(args[0] as string), options);
+    const source = await sourceOf(args[0] as string, options);
+    const airtime = options.airtime === undefined ? undefined : options.airtime / 100;
     const { signal } = context;
     let session: MeshSession | null = null;
     const progress = context.progress({ now: () => session?.node.engine.now() ?? 0, unit: "chunks" });
@@ -275,17 +267,19 @@ export const push: CommandDefinition = {
       const senders = sendersIn(JSON.parse(mesh.subConnectionJson()) as Parameters<typeof sendersIn>[0]);
       let targets = wanted.length ? wanted : members;
       const chosen = source.choose({
-        paceMs: options.pace ?? paceFor(senders),
+        paceMs: options.pace ?? paceFor(senders, airtime),
         hops: Math.max(1, ...targets.map((id) => mesh.getHopCount(id))),
       });
       const { why } = chosen;
       const image = await security.sign(chosen.image);
-      checkRoom(image);
+      const whole = chosen.whole && (await security.sign(chosen.whole));
+      if (whole) checkSigned(image, whole);
+      checkRoom(whole ?? image);
       progress.log(`${members.length} nodes in the mesh; ${image.chunks.length + blobChunks(image)} chunks to send`);
       const rollsOut = options.rollout !== undefined;
       const fleet = rollsOut || selective ? await gatherFacts(session, frames, siteNodes(options.config), signal) : [];
       if (selective) {
-        const { update, current } = makePlan(fleet, rolloutFacts(image), policy).preview;
+        const { update, current } = makePlan(fleet, rolloutFacts(image, whole), policy).preview;
         targets = [...update, ...current];
       }
       if (rollsOut) {
@@ -294,8 +288,8 @@ export const push: CommandDefinition = {
         return await beginRollout(
           context,
           store,
-          { image, fleet, policy, dryRun },
-          { session, progress, pace: options.pace },
+          { image, whole, fleet, policy, dryRun },
+          { session, progress, pace: options.pace, airtime },
         );
       }
       const began = engine.now();
@@ -310,6 +304,8 @@ export const push: CommandDefinition = {
             targets,
             only: wanted.length > 0 || selective,
             pace: options.pace,
+            airtime,
+            ...(whole ? { whole } : {}),
             deadline: options.deadline * 1000,
             answerWithin: ANSWER_WITHIN_MS,
           },
@@ -330,6 +326,7 @@ export const push: CommandDefinition = {
       const report: PushReport = {
         via: options.via,
         image: imageFacts(image),
+        whole: whole && imageFacts(whole),
         encodingWhy: why,
         transport: options.transport,
         state: options.dryRun ? "preview" : signal.aborted ? "interrupted" : "done",
@@ -348,6 +345,18 @@ export const push: CommandDefinition = {
     }
   },
 };
+
+/**
+ * A delta of an image that somebody else signed has no signature of theirs, and nodes with a key would refuse it.
+ * @throws EspalierError DELTA_UNSIGNED
+ */
+function checkSigned(delta: Image, whole: Image): void {
+  const signed = ({ blob }: Image): boolean => blob.length > 2 + blob.readUInt16LE(0);
+  if (signed(delta) || !signed(whole)) return;
+  throw new EspalierError("DELTA_UNSIGNED", "the image is signed, and there is no key here to sign its delta with", {
+    hint: 'Leave --base out, or name the private key in the site\'s file ("keys": { "private": ... }).',
+  });
+}
 
 function untouched(node: number): NodeProgress {
   const nothing = { percent: 0, chunks: 0, total: 0, repaired: 0, error: "", versionBefore: "", version: "" };

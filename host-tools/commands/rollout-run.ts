@@ -50,12 +50,14 @@ export interface RunParts {
   progress: Progress;
   /** Milliseconds between the frames of one sender; computed from the mesh unless given. */
   pace?: number;
+  /** Share of the channel that the update may fill, 0..1. */
+  airtime?: number;
 }
 
 /** Takes up what the journal holds, does what `first` asks for, and stays until the end or Ctrl-C. */
 export async function carryOut(
   context: CommandContext,
-  { session, opened, progress, pace }: RunParts,
+  { session, opened, progress, pace, airtime }: RunParts,
   first: (rollout: RunningRollout) => void,
 ): Promise<ExitCode> {
   const { engine } = session.node;
@@ -64,6 +66,7 @@ export async function carryOut(
     session,
     opened,
     pace,
+    airtime,
     failed: (error) => void (failure = error),
     say: (text) => progress.log(text),
   });
@@ -96,6 +99,8 @@ export async function carryOut(
 
 export interface NewRollout {
   image: Image;
+  /** Where `image` is a delta: the same bundle, for nodes that do not run what it changes. */
+  whole: Image | null;
   fleet: readonly NodeFacts[];
   policy: Policy;
   /** Say what would happen, and do nothing. */
@@ -106,12 +111,12 @@ export interface NewRollout {
 export async function beginRollout(
   context: CommandContext,
   store: RolloutStore,
-  { image, fleet, policy, dryRun }: NewRollout,
+  { image, whole, fleet, policy, dryRun }: NewRollout,
   parts: Omit<RunParts, "opened">,
 ): Promise<ExitCode> {
   const now = parts.session.now();
   const id = store.freeId(rolloutId(now, image.manifest.version));
-  const planned = planRollout(id, fleet, imageFacts(image), policy, now);
+  const planned = planRollout(id, fleet, imageFacts(image, whole), policy, now);
   const record = replay([planned]);
   if (dryRun) {
     parts.progress.stop();
@@ -119,7 +124,7 @@ export async function beginRollout(
     return EXIT.ok;
   }
   parts.progress.log(previewText(record));
-  const opened = store.create(id, image);
+  const opened = store.create(id, image, whole);
   opened.journal.append(planned);
   return carryOut(context, { ...parts, opened: { ...opened, journal: withPlan(opened, planned) } }, (rollout) =>
     rollout.start(),

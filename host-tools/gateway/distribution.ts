@@ -29,6 +29,8 @@ export interface NodeReport {
 }
 
 export interface Distribution {
+  /** Puts the image where the computer's node serves it from, in place of another one. */
+  serve(): void;
   /** Offers the image to these nodes, or to every node that it fits. */
   offer(nodes: readonly number[] | null): void;
   /** Nodes that have verified the image restart into it. */
@@ -111,8 +113,11 @@ export function createDistribution(
   const listeners = new Set<(report: NodeReport) => void>();
   const pace = (): number => fixedPace ?? paceFor(sendersIn(JSON.parse(mesh.subConnectionJson()) as TreeNode), airtime);
 
-  fillStage(engine.region("stage")!, image);
-  gateway.receiver.serveStaged(image.id, pace());
+  function serve(): void {
+    fillStage(engine.region("stage")!, image);
+    gateway.receiver.serveStaged(image.id, pace());
+  }
+  serve();
   mesh.onPackage(PACKAGE_REPORT, (pkg) => {
     const report = readReport(pkg, image.id);
     if (report) for (const listener of [...listeners]) listener(report);
@@ -127,6 +132,7 @@ export function createDistribution(
   }
 
   return {
+    serve,
     offer(nodes) {
       const { hardware, role, version, resultHash } = image.manifest;
       const h = resultHash.slice(0, 16);

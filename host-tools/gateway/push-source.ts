@@ -6,10 +6,25 @@ import { STAGE_HEADER, STAGE_STRIDE } from "../../firmware/ota/layout";
 import { type Board, boardNames, loadBoard } from "../build/board";
 import { type Candidate, chooseEncoding } from "../build/choose-encoding";
 import { blobChunks, type Image, makeImage } from "../build/image";
+import { bundleOf } from "../build/unpack";
 import { decodeImageFile, ImageFileError } from "../build/image-file";
 import { EspalierError, EXIT } from "../errors";
 
 export type WantedEncoding = Encoding | "auto";
+
+/** The bundle that nodes run, which a delta changes. */
+export interface Base {
+  file: string;
+  code: Buffer;
+}
+
+export interface Choice {
+  image: Image;
+  /** Where `image` is a delta: the same bundle as a whole, for nodes that do not run the base. */
+  whole: Image | null;
+  /** Why it is encoded as it is; "" when nothing was chosen. */
+  why: string;
+}
 
 /** What a prediction needs to know of the way. */
 export interface Route {
@@ -22,8 +37,7 @@ export interface Route {
 export interface ImageSource {
   /** Chip, as in manifests. */
   readonly hardware: string;
-  /** The image, and why it is encoded as it is. */
-  choose(route: Route): { image: Image; why: string };
+  choose(route: Route): Choice;
 }
 
 /** @throws EspalierError NO_FILE, NOT_AN_IMAGE_FILE */
@@ -51,9 +65,64 @@ export function imageFromFile(file: string): Image {
   }
 }
 
-export function sourceFromFile(file: string): ImageSource {
+/** @throws EspalierError NO_FILE, NOT_AN_IMAGE_FILE, BAD_BASE */
+export function baseFromFile(file: string): Base {
   const image = imageFromFile(file);
-  return { hardware: image.manifest.hardware, choose: () => ({ image, why: "" }) };
+  const code = bundleOf(image);
+  if (code) return { file, code };
+  const delta = image.manifest.encoding === "delta";
+  const why = delta ? "a delta itself" : "no bundle that is what its manifest says";
+  throw new EspalierError("BAD_BASE", `${file} cannot be the base of a delta: it holds ${why}`, {
+    hint: "Give the whole image that the nodes were updated to.",
+    context: { file },
+    exitCode: EXIT.usage,
+  });
+}
+
+/** As nodes with a base take it soonest, or as `wanted` says. */
+function choose(
+  images: readonly Image[],
+  delta: Image | null,
+  wanted: WantedEncoding,
+  { paceMs, hops }: Route,
+  instructionsPerSecond: number,
+): Choice {
+  const { predictions, why } = chooseEncoding([...images, ...(delta ? [delta] : [])].map(candidate), {
+    paceMs,
+    hops,
+    // What a site loses is known only afterwards.
+    loss: 0.05,
+    instructionsPerSecond,
+  });
+  const seconds = ({ manifest }: Image): number => {
+    const found = predictions.find(({ encoding }) => encoding === manifest.encoding)!;
+    return found.airSeconds + found.decodeSeconds;
+  };
+  const whole = images.reduce((best, one) => (seconds(one) < seconds(best) ? one : best));
+  if (delta && (wanted === "delta" || seconds(delta) < seconds(whole)))
+    return { image: delta, whole, why: wanted === "auto" ? why : "" };
+  return { image: whole, whole: null, why: predictions.length > 1 ? why : "" };
+}
+
+export function sourceFromFile(file: string, base: Base | null = null, wanted: WantedEncoding = "auto"): ImageSource {
+  const image = imageFromFile(file);
+  const { hardware } = image.manifest;
+  if (!base) return { hardware, choose: () => ({ image, whole: null, why: "" }) };
+  const code = bundleOf(image);
+  if (!code) {
+    throw new EspalierError("NO_BUNDLE", `${file} holds no whole bundle, so that no delta can be made of it`, {
+      hint: "Give a whole image, or leave --base out.",
+      context: { file, encoding: image.manifest.encoding },
+      exitCode: EXIT.usage,
+    });
+  }
+  const board = boardOf(hardware);
+  const { instructionsPerSecond } = (board ?? loadBoard("esp32-devkitc")).cost;
+  const { product, role, version, counter, notes, nextKey, downgradeFrom } = image.manifest;
+  const texts = { code: code.toString("latin1"), base: base.code.toString("latin1") };
+  const fields = { product, hardware, role, version, counter, notes, nextKey, downgradeFrom };
+  const delta = makeImage({ ...fields, ...texts, encoding: "delta" });
+  return { hardware, choose: (route) => choose([image], delta, wanted, route, instructionsPerSecond) };
 }
 
 export interface Bundle {
@@ -66,26 +135,28 @@ export interface Bundle {
   notes?: string;
 }
 
+/** Of a whole image. */
 export const ENCODINGS: readonly Encoding[] = ["raw", "heatshrink", "deflate"];
 
-export function imageOfBundle({ code, product, board, role, version, notes }: Bundle, encoding: Encoding): Image {
-  return makeImage({ code, product, hardware: board.hardware, role, version, encoding, notes });
+export function imageOfBundle(
+  { code, product, board, role, version, notes }: Bundle,
+  encoding: Encoding,
+  base: Base | null = null,
+): Image {
+  const change = base ? { base: base.code.toString("latin1") } : {};
+  return makeImage({ code, product, hardware: board.hardware, role, version, encoding, notes, ...change });
 }
 
-export function sourceFromBundle(bundle: Bundle, encoding: WantedEncoding): ImageSource {
+export function sourceFromBundle(bundle: Bundle, wanted: WantedEncoding, base: Base | null = null): ImageSource {
+  const { hardware, cost } = bundle.board;
   return {
-    hardware: bundle.board.hardware,
-    choose({ paceMs, hops }) {
-      if (encoding !== "auto") return { image: imageOfBundle(bundle, encoding), why: "" };
+    hardware,
+    choose(route) {
+      if (wanted !== "auto" && wanted !== "delta")
+        return { image: imageOfBundle(bundle, wanted), whole: null, why: "" };
       const images = ENCODINGS.map((one) => imageOfBundle(bundle, one));
-      const choice = chooseEncoding(images.map(candidate), {
-        paceMs,
-        hops,
-        // What a site loses is known only afterwards.
-        loss: 0.05,
-        instructionsPerSecond: bundle.board.cost.instructionsPerSecond,
-      });
-      return { image: images.find((one) => one.manifest.encoding === choice.encoding)!, why: choice.why };
+      const delta = base && imageOfBundle(bundle, "delta", base);
+      return choose(images, delta, wanted, route, cost.instructionsPerSecond);
     },
   };
 }
@@ -95,11 +166,15 @@ function candidate(image: Image): Candidate {
   return { encoding, chunks: image.chunks.length + blobChunks(image), resultBytes };
 }
 
+function boardOf(hardware: string): Board | undefined {
+  return boardNames()
+    .map((name) => loadBoard(name))
+    .find((board) => board.hardware === hardware);
+}
+
 /** Refuses what nodes would refuse for its size. @throws EspalierError IMAGE_TOO_LARGE */
 export function checkRoom({ manifest, blob, chunks }: Image): void {
-  const board = boardNames()
-    .map((name) => loadBoard(name))
-    .find(({ hardware }) => hardware === manifest.hardware);
+  const board = boardOf(manifest.hardware);
   if (!board) return;
   const slot = (board.regions.slot0![1] - 1) * PAGE;
   const stage = board.regions.stage![1] * PAGE - STAGE_HEADER;

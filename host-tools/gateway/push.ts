@@ -11,6 +11,8 @@ export interface PushOptions {
   targets: number[];
   /** Milliseconds between the frames of one sender; computed from the mesh unless given. */
   pace?: number;
+  /** Share of the channel that the update may fill, 0..1, as far as `pace` is not given. */
+  airtime?: number;
   /** The image is offered to the targets alone; to every node that it fits unless given. */
   only?: boolean;
   /** Milliseconds after which nobody waits any more for targets that never said anything about the image. */

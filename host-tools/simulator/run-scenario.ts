@@ -218,6 +218,7 @@ export async function runScenario(scenario: Scenario, watcher: ScenarioWatcher =
         fleet,
         scenario,
         image,
+        whole,
         telemetry,
         () => void (pushDone = true),
         watcher.planned,

@@ -46,6 +46,7 @@ export function startScenarioRollout(
   fleet: Fleet,
   scenario: Scenario,
   image: Image,
+  whole: Image | null,
   telemetry: ReadonlyMap<number, Telemetry>,
   done: () => void,
   hold?: (rollout: Rollout) => boolean,
@@ -54,11 +55,13 @@ export function startScenarioRollout(
   const { engine } = gateway;
   const now = (): number => EPOCH_MS + engine.now();
   const policy = parsePolicy(scenario.update!.rollout, scenario.name);
-  const distribution = createDistribution(gateway, image, { transport: policy.transport });
+  const { transport } = policy;
+  const wholes = whole ? { whole: createDistribution(gateway, whole, { transport }) } : {};
+  const distribution = createDistribution(gateway, image, { transport });
   const frames = new Set<(frame: Telemetry) => void>();
   // What came in before the rollout is the baseline.
   const facts = factsOf(fleet, telemetry, image.manifest.hardware);
-  const planned = planRollout("simulated", facts, imageFacts(image), policy, now());
+  const planned = planRollout("simulated", facts, imageFacts(image, whole), policy, now());
   const progress = new Map<number, NodeProgress>();
   let journal = memoryJournal();
   let rollout = open(planned);
@@ -71,6 +74,7 @@ export function startScenarioRollout(
         return () => engine.cancel(timer);
       },
       distribution,
+      ...wholes,
       onTelemetry(listener) {
         frames.add(listener);
         return () => void frames.delete(listener);

@@ -1,6 +1,7 @@
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
+import { assemble, makeImage } from "../../host-tools/build/image";
 import { encodeImageFile } from "../../host-tools/build/image-file";
 import { COMMANDS } from "../../host-tools/commands";
 import { nodeIds } from "../../host-tools/commands/push";
@@ -78,6 +79,122 @@ it("updates nodes by what they run, and leaves out who is excepted", async () =>
   expect(JSON.parse(one.out).nodes).toHaveLength(1);
   const none = await run([...line, "--if-version", ">=1.1.0"]);
   expect([none.code, JSON.parse(none.out).error.code]).toEqual([1, "NO_TARGETS"]);
+});
+
+describe("a base", () => {
+  const base = (version: string): string => path.join(folder, `base-${version}.espalier`);
+  beforeAll(async () => {
+    for (const [version, encoding] of [
+      ["1.0.0", "deflate"],
+      ["0.9.0", "raw"],
+    ] as const) {
+      const made = await buildFor({ app: "apps/sensor.ts", board: "esp32-devkitc", version, encoding });
+      fs.writeFileSync(base(version), encodeImageFile(made.image));
+    }
+  });
+
+  it("that all nodes run makes a delta of the update, and of its image file too", async () => {
+    const { code, out } = await run([file, "--base", base("1.0.0"), "--via", via, "--json"]);
+    const report = JSON.parse(out) as { encodingWhy: string };
+    expect(report).toMatchObject({
+      ok: true,
+      image: { version: "1.1.0", encoding: "delta", chunks: 1 },
+      whole: { id: build.image.id, encoding: "heatshrink" },
+      nodes: [
+        { state: "running", version: "1.1.0", total: 1 },
+        { state: "running", version: "1.1.0", total: 1 },
+      ],
+    });
+    expect(report.encodingWhy).toMatch(/^predicted delta .* s .*, heatshrink/);
+    expect(code).toBe(0);
+  });
+
+  it("that nobody runs costs an answer, and everybody gets the whole image in the same session", async () => {
+    const { code, out } = await run([file, "--base", base("0.9.0"), "--encoding", "delta", "--via", via, "--json"]);
+    const { chunks } = build.image;
+    expect(JSON.parse(out)).toMatchObject({
+      ok: true,
+      image: { encoding: "delta" },
+      nodes: [
+        { state: "running", version: "1.1.0", total: chunks.length },
+        { state: "running", version: "1.1.0", total: chunks.length },
+      ],
+    });
+    expect(code).toBe(0);
+  });
+
+  it("goes with a rollout, and the whole image for whoever runs something else with it", async () => {
+    for (const [version, total] of [
+      ["1.0.0", 1],
+      ["0.9.0", build.image.chunks.length],
+    ] as const) {
+      const kept = ["--folder", path.join(folder, "rollouts"), "--rollout", "all-at-once", "--config", site];
+      const { code, out } = await run([
+        file,
+        "--base",
+        base(version),
+        "--encoding",
+        "delta",
+        ...kept,
+        "--via",
+        via,
+        "--json",
+      ]);
+      expect(JSON.parse(out)).toMatchObject({
+        state: "done",
+        reason: "2 of 2 run 1.1.0",
+        nodes: [{ total }, { total }],
+      });
+      expect(code).toBe(0);
+    }
+  });
+
+  it("is refused where it makes no sense", async () => {
+    const codeOf = async (...line: string[]): Promise<string> =>
+      (JSON.parse((await run([...line, "--via", via, "--json"])).out) as { error: { code: string } }).error.code;
+    expect(await codeOf(file, "--encoding", "delta")).toBe("NEEDS_BASE");
+    expect(await codeOf("apps/sensor.ts", "--encoding", "raw", "--base", base("1.0.0"))).toBe("BASE_UNUSED");
+    expect(await codeOf(file, "--base", path.join(folder, "none.espalier"))).toBe("NO_FILE");
+    expect(await codeOf(file, "--base", site)).toBe("NOT_AN_IMAGE_FILE");
+    const change = makeImage({ ...build.image.manifest, code: "print(1)", encoding: "delta", base: "print(2)" });
+    const delta = path.join(folder, "delta.espalier");
+    fs.writeFileSync(delta, encodeImageFile(change));
+    expect(await codeOf(file, "--base", delta)).toBe("BAD_BASE");
+    expect(await codeOf(delta, "--base", base("1.0.0"))).toBe("NO_BUNDLE");
+  });
+
+  it("of a signed image needs the key that signs its delta", async () => {
+    const signed = path.join(folder, "signed.espalier");
+    fs.writeFileSync(signed, encodeImageFile(assemble(build.image.manifest, build.image.chunks, Buffer.alloc(7856))));
+    const { out } = await run([signed, "--base", base("1.0.0"), "--via", via, "--json"]);
+    expect(JSON.parse(out)).toMatchObject({ error: { code: "DELTA_UNSIGNED" } });
+  });
+});
+
+it("lets each node take the image from the nearest that has it", async () => {
+  const { code, out } = await run([file, "--via", via, "--transport", "peer", "--json"]);
+  expect(JSON.parse(out)).toMatchObject({
+    ok: true,
+    transport: "peer",
+    nodes: [{ state: "running" }, { state: "running" }],
+  });
+  expect(code).toBe(0);
+});
+
+it("keeps to a share of the channel", async () => {
+  const seconds = async (percent: string): Promise<number> => {
+    const { out } = await run([file, "--via", via, "--airtime", percent, "--json"]);
+    expect(JSON.parse(out)).toMatchObject({ ok: true });
+    return (JSON.parse(out) as { seconds: number }).seconds;
+  };
+  // Some fifty frames of 38 ms, by two senders.
+  expect((await seconds("5")) - (await seconds("75"))).toBeGreaterThan(50);
+  for (const bad of ["0", "101", "much"]) {
+    const { code, out } = await run([file, "--via", via, "--airtime", bad, "--json"]);
+    expect([code, JSON.parse(out).error.code]).toEqual([2, "INVALID_ARGUMENT"]);
+  }
+  const both = await run([file, "--via", via, "--airtime", "5", "--pace", "50", "--json"]);
+  expect(both.code).toBe(2);
 });
 
 it("Ctrl-C makes the nodes drop what they have, and says so", async () => {

@@ -1,4 +1,5 @@
 /** What an event makes of a rollout's record. Pure: neither clock nor chance, and nothing is changed in place. */
+import { WRONG_BASE } from "../../../firmware/ota/policy";
 import { isNewImage } from "./plan";
 import {
   anotherWave,
@@ -84,7 +85,7 @@ export function plan(event: EventOf<"planned">): RolloutRecord {
 }
 
 function newWave(wave: EventOf<"planned">["waves"][number]): WaveRecord {
-  return { ...wave, state: "waiting", startedAt: 0, soakUntil: 0, verdict: "", forgiven: false };
+  return { ...wave, state: "waiting", startedAt: 0, wholeAt: 0, soakUntil: 0, verdict: "", forgiven: false };
 }
 
 function enter(node: NodeRecord, phase: Phase, at: number, more: Partial<NodeRecord> = {}): NodeRecord {
@@ -199,8 +200,12 @@ function onReport(record: RolloutRecord, event: EventOf<"report">): RolloutRecor
     if (state === "current") return seenNew(record, node, at);
     const failed = state === "failed";
     switch (known.phase) {
+      case "deferred":
+        return known;
       case "offered":
       case "verified":
+        if (failed && error === WRONG_BASE && record.image.also.length > 0 && !record.waves[known.wave]?.wholeAt)
+          return enter(node, "deferred", at, { error: "" });
         if (failed) return enter(node, "failed", at, { error: error || "failed" });
         return enter(node, state === "verified" ? "verified" : "offered", at);
       case "activating":
@@ -231,6 +236,7 @@ function undo(record: RolloutRecord, event: EventOf<"undoing">): RolloutRecord {
       switch (node.phase) {
         case "waiting":
         case "queued":
+        case "deferred":
           return enter(node, "kept", at);
         case "offered":
         case "verified":
@@ -348,6 +354,10 @@ export function apply(record: RolloutRecord, event: RolloutEvent): RolloutRecord
     }
     case "activating":
       return withNodes(record, event.nodes, (node) => enter(node, "activating", at, { activatedAt: at }));
+    case "whole":
+      return withNodes(withWave(record, event.wave, { wholeAt: at }), event.nodes, (node) =>
+        enter(node, "offered", at, { reported: "", percent: 0, chunks: 0, total: 0 }),
+      );
     case "soaking":
       return withWave(record, event.wave, { state: "soaking", soakUntil: event.until });
     case "queued":

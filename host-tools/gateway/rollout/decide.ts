@@ -31,13 +31,15 @@ const UNDO_MS = 600_000;
 /** What nodes are to be told, again and again, until the record changes. */
 export interface Orders {
   offer: number[];
+  /** It is the whole image that is offered, in place of its delta. */
+  whole: boolean;
   activate: number[];
   drop: boolean;
   rollBack: number[];
 }
 
 export function orders(record: RolloutRecord): Orders {
-  const none: Orders = { offer: [], activate: [], drop: false, rollBack: [] };
+  const none: Orders = { offer: [], whole: false, activate: [], drop: false, rollBack: [] };
   if (isOver(record) || record.state === "preview") return none;
   const nodes = nodesOf(record);
   const ids = (...phases: string[]): number[] =>
@@ -49,7 +51,8 @@ export function orders(record: RolloutRecord): Orders {
     return { ...none, drop: unsure, rollBack: ids("rolling-back") };
   }
   // An offer repeated keeps a node that holds the image from starting it by itself.
-  return { ...none, offer: ids("offered", "verified"), activate: ids("activating") };
+  const whole = (record.waves[record.wave]?.wholeAt ?? 0) > 0;
+  return { ...none, offer: ids("offered", "verified"), whole, activate: ids("activating") };
 }
 
 /** Ids of nodes that can no longer be stopped: they restart into the image, or did so unseen. */
@@ -162,13 +165,15 @@ function nodeEvents(record: RolloutRecord, index: number, now: number): Decision
   const fail = (node: NodeRecord, error: string, health = ""): Decision => {
     return { at: now, kind: "failed", node: node.node, error, health };
   };
-  const { startedAt } = record.waves[index]!;
+  const { startedAt, wholeAt } = record.waves[index]!;
+  const began = wholeAt || startedAt;
   for (const node of nodesOf(record)) {
     const { phase } = node;
+    if (phase === "deferred" && !node.online) return { at: now, kind: "queued", node: node.node };
     if (phase === "offered" || phase === "verified") {
       if (!node.online) return { at: now, kind: "queued", node: node.node };
-      if (phase === "offered" && waited(record, startedAt, now) > timeoutMs) return fail(node, ERROR_TIMEOUT);
-      if (!node.reported && waited(record, startedAt, now) > ANSWER_MS) return fail(node, ERROR_NO_ANSWER);
+      if (phase === "offered" && waited(record, began, now) > timeoutMs) return fail(node, ERROR_TIMEOUT);
+      if (!node.reported && waited(record, began, now) > ANSWER_MS) return fail(node, ERROR_NO_ANSWER);
     }
     if (phase === "activating" && waited(record, node.since, now) > activationMs) return fail(node, ERROR_SILENT);
     // Of a wave that was passed, and of the one under observation.
@@ -206,6 +211,10 @@ function updating(record: RolloutRecord, index: number, wave: WaveRecord, now: n
   const ready = at("verified");
   if (ready.length > 0) return record.state === "paused" ? null : { at: now, kind: "activating", nodes: ready };
   if (at("activating").length > 0) return null;
+  // Not before: who holds a verified image passes no other one on.
+  const deferred = at("deferred");
+  if (deferred.length > 0)
+    return record.state === "paused" ? null : { at: now, kind: "whole", wave: index, nodes: deferred };
   return { at: now, kind: "soaking", wave: index, until: now + (members.length > 0 ? wave.soakMs : 0) };
 }
 

@@ -104,6 +104,7 @@ const event = z.discriminatedUnion("kind", [
   z.strictObject({ at, kind: z.literal("joined"), wave: index, nodes: ids }),
   z.strictObject({ at, kind: z.literal("wave-begun"), wave: index }),
   z.strictObject({ at, kind: z.literal("activating"), nodes: ids }),
+  z.strictObject({ at, kind: z.literal("whole"), wave: index, nodes: ids }),
   z.strictObject({ at, kind: z.literal("soaking"), wave: index, until: at }),
   z.strictObject({ at, kind: z.literal("queued"), node: id }),
   z.strictObject({ at, kind: z.literal("failed"), node: id, error: text, health: text }),

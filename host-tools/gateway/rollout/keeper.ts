@@ -17,6 +17,8 @@ export interface CarryOptions {
   opened: OpenRollout;
   /** Milliseconds between the frames of one sender; computed from the mesh unless given. */
   pace?: number;
+  /** Share of the channel that the update may fill, 0..1. */
+  airtime?: number;
   /** The journal cannot be written; the rollout stands still. */
   failed(error: EspalierError): void;
   say(text: string): void;
@@ -42,17 +44,19 @@ export function fulfil(rollout: RunningRollout, wish: Wish, say: (text: string) 
 }
 
 /** Carries out what the journal holds, and the wishes of other processes; closing it gives it free for those. */
-export function carry({ session, opened, pace, failed, say }: CarryOptions): RunningRollout {
+export function carry({ session, opened, pace, airtime, failed, say }: CarryOptions): RunningRollout {
   const { engine } = session.node;
   const every = (milliseconds: number, run: () => void): (() => void) => {
     const timer = engine.every(milliseconds, run);
     return () => engine.cancel(timer);
   };
   const { transport } = replay(opened.journal.events).policy;
+  const how = { transport, pace, airtime };
   const rollout = createRollout(null, {
     now: () => session.now(),
     every,
-    distribution: createDistribution(session.node, opened.image, { transport, pace }),
+    ...(opened.whole ? { whole: createDistribution(session.node, opened.whole, how) } : {}),
+    distribution: createDistribution(session.node, opened.image, how),
     onTelemetry: (listener) => session.onTelemetry(listener),
     journal: opened.journal,
     failed,
@@ -114,7 +118,13 @@ export function keepRollouts(
       const planned = planRollout(id, fleet, imageFacts(image), policy, now);
       letGo();
       if (!store)
-        return take({ journal: memoryJournal([planned]), image, takeWishes: () => [], release: () => undefined });
+        return take({
+          journal: memoryJournal([planned]),
+          image,
+          whole: null,
+          takeWishes: () => [],
+          release: () => undefined,
+        });
       const opened = store.create(id, image);
       opened.journal.append(planned);
       return take({ ...opened, journal: { ...opened.journal, events: [planned] } });

@@ -19,7 +19,7 @@ export interface NodeFacts {
 
 export interface ImageFacts {
   id: string;
-  /** Ids under which the same bundle travels otherwise, as a delta for instance. */
+  /** Where it is a delta: the id under which the same bundle travels as a whole, for nodes that do not run its base. */
   also: string[];
   version: string;
   hardware: string;

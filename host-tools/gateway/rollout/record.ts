@@ -36,6 +36,8 @@ export type Phase =
   | "queued"
   /** Takes the image. */
   | "offered"
+  /** Does not run what the delta changes: gets the whole image when the others of its wave have restarted. */
+  | "deferred"
   /** Holds the image and waits for the word to restart. */
   | "verified"
   /** Was told to restart: too late to abort. */
@@ -86,6 +88,8 @@ export interface NodeRecord {
 export interface WaveRecord extends PlannedWave {
   state: "waiting" | "updating" | "soaking" | "passed" | "failed";
   startedAt: number;
+  /** Unix milliseconds from which on the whole image is offered in place of its delta, 0 for never. */
+  wholeAt: number;
   soakUntil: number;
   verdict: string;
   /** A person let the rollout go on although the gate said no. */
@@ -156,6 +160,8 @@ export type RolloutEvent = { at: number } & (
   | { kind: "joined"; wave: number; nodes: number[] }
   | { kind: "wave-begun"; wave: number }
   | { kind: "activating"; nodes: number[] }
+  /** The delta has done what it could in this wave: these nodes get the whole image. */
+  | { kind: "whole"; wave: number; nodes: number[] }
   | { kind: "soaking"; wave: number; until: number }
   | { kind: "queued"; node: number }
   | { kind: "failed"; node: number; error: string; health: string }

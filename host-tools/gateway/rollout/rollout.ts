@@ -18,6 +18,8 @@ export interface RolloutPorts {
   /** Calls `run` again and again. @returns what ends it */
   every(milliseconds: number, run: () => void): () => void;
   distribution: Distribution;
+  /** Where the image is a delta: that of the whole image, for nodes that do not run what the delta changes. */
+  whole?: Distribution;
   /** @returns what ends it */
   onTelemetry(listener: (frame: Telemetry) => void): () => void;
   journal: Journal;
@@ -38,12 +40,12 @@ const ORDER_EVERY_MS = 5_000;
 const UNLINKED_MS = 10_000;
 const MAX_NOTES = 2000;
 
-/** @param also further forms of the same bundle */
-export function imageFacts(image: Image, also: readonly Image[] = []): ImageFacts {
+/** @param whole the same bundle, where `image` is a delta */
+export function imageFacts(image: Image, whole: Image | null = null): ImageFacts {
   const { manifest, blob, chunks } = image;
   return {
     id: image.id,
-    also: also.map(({ id }) => id),
+    also: whole ? [whole.id] : [],
     version: manifest.version,
     hardware: manifest.hardware,
     role: manifest.role,
@@ -87,7 +89,10 @@ function same(a: readonly number[], b: readonly number[]): boolean {
 
 /** Begins with a plan, or takes up what the journal holds; `start()` lets a new one run. */
 export function createRollout(planned: EventOf<"planned"> | null, ports: RolloutPorts): RunningRollout {
-  const { journal, distribution } = ports;
+  const { journal, distribution, whole } = ports;
+  const both = whole ? [distribution, whole] : [distribution];
+  /** The one whose image the computer's node has for others; unknown at first, where there are two. */
+  let serving = whole ? null : distribution;
   const listeners = {
     change: new Set<(view: RolloutView) => void>(),
     event: new Set<(event: MeshEvent) => void>(),
@@ -98,7 +103,7 @@ export function createRollout(planned: EventOf<"planned"> | null, ports: Rollout
   const sequences = new Map<number, number>();
   const missingSince = new Map<number, number>();
   let unlinkedSince = 0;
-  let sent: Orders = { offer: [], activate: [], drop: false, rollBack: [] };
+  let sent: Orders = { offer: [], whole: false, activate: [], drop: false, rollBack: [] };
   let offeredAt = -Infinity;
   let orderedAt = -Infinity;
   let membersBefore = 0;
@@ -171,15 +176,23 @@ export function createRollout(planned: EventOf<"planned"> | null, ports: Rollout
     }
   }
 
+  function offer(nodes: readonly number[] | null, from: Distribution): void {
+    if (serving !== from) from.serve();
+    serving = from;
+    from.offer(nodes);
+  }
+
   /** Tells the nodes, at once where something is new and now and then for those who did not hear it. */
   function tell(now: number): void {
     const wanted = orders(record);
     const members = distribution.members().length;
+    // What was said of the delta says nothing of the whole image.
+    if (wanted.whole !== sent.whole) offeredAt = -Infinity;
     if (wanted.offer.length > 0) {
       const joined = members > membersBefore && now - offeredAt > OFFER_AGAIN_MS;
       if (!wanted.offer.every((node) => sent.offer.includes(node)) || now - offeredAt >= OFFER_EVERY_MS || joined) {
         offeredAt = now;
-        distribution.offer(wanted.offer);
+        offer(wanted.offer, wanted.whole && whole ? whole : distribution);
       }
     }
     membersBefore = members;
@@ -187,9 +200,11 @@ export function createRollout(planned: EventOf<"planned"> | null, ports: Rollout
       !same(wanted.activate, sent.activate) || wanted.drop !== sent.drop || !same(wanted.rollBack, sent.rollBack);
     if (fresh || now - orderedAt >= ORDER_EVERY_MS) {
       orderedAt = now;
-      if (wanted.activate.length > 0) distribution.activate(wanted.activate);
-      if (wanted.drop) distribution.drop();
-      if (wanted.rollBack.length > 0) distribution.rollBack(wanted.rollBack);
+      for (const one of both) {
+        if (wanted.activate.length > 0) one.activate(wanted.activate);
+        if (wanted.drop) one.drop();
+        if (wanted.rollBack.length > 0) one.rollBack(wanted.rollBack);
+      }
     }
     sent = wanted;
   }
@@ -201,7 +216,8 @@ export function createRollout(planned: EventOf<"planned"> | null, ports: Rollout
     for (let event = decide(record, now); event; event = decide(record, now)) {
       if (!commit(event)) return;
       // From now on nodes hand it on by themselves, to those who come later.
-      if (event.kind === "ended" && event.state === "done" && isForAll(record.policy)) distribution.offer(null);
+      if (event.kind === "ended" && event.state === "done" && isForAll(record.policy))
+        for (const one of both) offer(null, one);
     }
     // An answer that comes while the nodes are being told is acted upon after that.
     if (telling) return;
@@ -218,15 +234,19 @@ export function createRollout(planned: EventOf<"planned"> | null, ports: Rollout
 
   ends = [
     ports.every(STEP_MS, step),
-    distribution.onReport((report) => {
-      const node = record.nodes[report.node];
-      if (stopped || !node || isOver(record) || record.state === "preview") return;
-      live.set(report.node, report);
-      const event: RolloutEvent = { at: ports.now(), kind: "report", ...report };
-      const next = apply(record, event).nodes[report.node]!;
-      // What only counts chunks fills no journal.
-      if (next.phase !== node.phase || next.reported !== node.reported || next.error !== node.error) act(event);
-    }),
+    ...both.map((one) =>
+      one.onReport((report) => {
+        const node = record.nodes[report.node];
+        if (stopped || !node || isOver(record) || record.state === "preview") return;
+        // A node that takes the whole image may still say that it refused the delta.
+        if (whole && node.phase === "offered" && (one === whole) !== orders(record).whole) return;
+        live.set(report.node, report);
+        const event: RolloutEvent = { at: ports.now(), kind: "report", ...report };
+        const next = apply(record, event).nodes[report.node]!;
+        // What only counts chunks fills no journal.
+        if (next.phase !== node.phase || next.reported !== node.reported || next.error !== node.error) act(event);
+      }),
+    ),
     ports.onTelemetry((frame) => {
       if (stopped || !record.nodes[frame.node] || isOver(record)) return;
       // A frame may come both from the root and by a way of its own.

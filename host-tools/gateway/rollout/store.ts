@@ -29,6 +29,8 @@ export interface StoredRollout {
 export interface OpenRollout {
   journal: Journal;
   image: Image;
+  /** Where `image` is a delta: the same bundle as a whole. */
+  whole: Image | null;
   /** Wishes that came since the last call, oldest first. */
   takeWishes(): Wish[];
   /** Closes the journal and gives the rollout free. */
@@ -53,10 +55,18 @@ export class RolloutStore {
     }
   }
 
-  /** Begins a rollout: the image is on the disk before its journal is. @throws EspalierError ROLLOUT_BUSY, JOURNAL_WRITE */
-  create(id: string, image: Image): OpenRollout {
+  /**
+   * Begins a rollout: the image, and the whole one where it is a delta, are on the disk before its journal is.
+   * @throws EspalierError ROLLOUT_BUSY, JOURNAL_WRITE
+   */
+  create(id: string, image: Image, whole: Image | null = null): OpenRollout {
     fs.mkdirSync(this.folder, { recursive: true });
-    const file = this.#file(id, ".image");
+    this.#write(this.#file(id, ".image"), image);
+    if (whole) this.#write(this.#file(id, ".whole.image"), whole);
+    return this.#take(id, image, whole);
+  }
+
+  #write(file: string, image: Image): void {
     const handle = fs.openSync(file, "w");
     try {
       fs.writeSync(handle, encodeImageFile(image));
@@ -64,17 +74,19 @@ export class RolloutStore {
     } finally {
       fs.closeSync(handle);
     }
-    return this.#take(id, image);
   }
 
   /** Takes a rollout up again. @throws EspalierError NO_ROLLOUT, ROLLOUT_BUSY, ROLLOUT_IMAGE, JOURNAL_CORRUPT */
   open(id: string): OpenRollout {
     if (!fs.existsSync(this.#file(id, ".jsonl"))) throw unknown(id, this.folder);
-    const file = this.#file(id, ".image");
+    const whole = this.#file(id, ".whole.image");
+    return this.#take(id, this.#read(this.#file(id, ".image")), fs.existsSync(whole) ? this.#read(whole) : null);
+  }
+
+  #read(file: string): Image {
     try {
-      return this.#take(id, decodeImageFile(fs.readFileSync(file)));
+      return decodeImageFile(fs.readFileSync(file));
     } catch (error) {
-      if (error instanceof EspalierError) throw error;
       const why = error instanceof ImageFileError ? error.code : (error as Error).message;
       throw new EspalierError("ROLLOUT_IMAGE", `${file} cannot be read: ${why}`, {
         hint: "Without its image a rollout can be shown, but not go on.",
@@ -101,14 +113,14 @@ export class RolloutStore {
     for (const name of own) fs.rmSync(path.join(this.folder, name), { force: true });
   }
 
-  #take(id: string, image: Image): OpenRollout {
+  #take(id: string, image: Image, whole: Image | null): OpenRollout {
     const lock = this.#file(id, ".lock");
     const wishes = this.#file(id, ".wishes");
     this.#lock(id, lock);
     let journal: Journal;
     try {
       journal = openJournal(this.#file(id, ".jsonl"));
-      if (journal.events.length > 0) checkImage(id, replay(journal.events), image);
+      if (journal.events.length > 0) checkImages(id, replay(journal.events), image, whole);
     } catch (error) {
       fs.rmSync(lock, { force: true });
       throw error;
@@ -118,6 +130,7 @@ export class RolloutStore {
     return {
       journal,
       image,
+      whole,
       takeWishes() {
         // Renamed first: what is written from now on goes into another file.
         const taken = `${wishes}.taken`;
@@ -221,10 +234,10 @@ function unknown(id: string, folder: string): EspalierError {
   });
 }
 
-function checkImage(id: string, record: RolloutRecord, image: Image): void {
-  if (record.image.id === image.id) return;
+function checkImages(id: string, { image }: RolloutRecord, found: Image, whole: Image | null): void {
+  if (image.id === found.id && image.also.join() === (whole?.id ?? "")) return;
   throw new EspalierError("ROLLOUT_IMAGE", `the image beside rollout ${id} is another one than its journal names`, {
     hint: "Without its image a rollout can be shown, but not go on.",
-    context: { rollout: id, wanted: record.image.id, found: image.id },
+    context: { rollout: id, wanted: [image.id, ...image.also], found: [found.id, ...(whole ? [whole.id] : [])] },
   });
 }

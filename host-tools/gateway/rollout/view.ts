@@ -94,6 +94,8 @@ function textOf(record: RolloutRecord, event: RolloutEvent): string {
       return `${wave(event.wave)} begins`;
     case "activating":
       return `${event.nodes.length} nodes restart into the image: too late to stop them`;
+    case "whole":
+      return `${event.nodes.length} nodes run something else than the delta changes, and get the whole image`;
     case "soaking":
       return `${wave(event.wave)} is watched for ${Math.round((event.until - event.at) / 1000)} s`;
     case "queued":

@@ -12,9 +12,12 @@ const RUNS = 50;
 const UPDATING = ["offered", "verified", "activating"];
 const ENDS = ["running", "failed", "kept", "rolled-back", "stuck", "queued"];
 
-const fault = fc.option(fc.constantFrom<Fault>("refuses", "never-joins", "goes-back", "restarts", "leaks", "stays"), {
-  freq: 4,
-});
+const fault = fc.option(
+  fc.constantFrom<Fault>("refuses", "never-joins", "goes-back", "restarts", "leaks", "stays", "other-base"),
+  {
+    freq: 4,
+  },
+);
 
 const happening = fc.record({
   after: fc.integer({ min: 1, max: 400 }),
@@ -89,8 +92,10 @@ test("whatever fails, is lost, restarts or is asked for", () => {
       fc.integer(),
       policy,
       fc.array(happening, { maxLength: 14 }),
-      (faults, loss, seed, rules, happenings) => {
+      fc.boolean(),
+      (faults, loss, seed, rules, happenings, whole) => {
         const fleet = new FakeFleet(9);
+        fleet.whole = whole;
         fleet.nodes.forEach((node, i) => (node.fault = faults[i]!));
         let state = seed >>> 0;
         const chance = (): number => {

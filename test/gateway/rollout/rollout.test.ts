@@ -1,5 +1,6 @@
 import { replay } from "../../../host-tools/gateway/rollout/apply";
 import { memoryJournal } from "../../../host-tools/gateway/rollout/journal";
+import type { PolicyInput } from "../../../host-tools/gateway/rollout/policy";
 import { isOver } from "../../../host-tools/gateway/rollout/record";
 import type { RunningRollout } from "../../../host-tools/gateway/rollout/rollout";
 import { FakeFleet, kinds, NEW, OLD } from "./support/fake-fleet";
@@ -43,6 +44,90 @@ test("all at once: no observation, and the failed are named", () => {
   expect(fleet.until(over(rollout), 300)).toBe(true);
   expect(rollout.view()).toMatchObject({ state: "failed", reason: "4 of 5 run 1.1.0; 1 failed (n3: bad-hash)" });
   expect(fleet.nodes.filter(({ image }) => image === NEW)).toHaveLength(4);
+});
+
+describe("a delta", () => {
+  function started(others: number[], policy: PolicyInput) {
+    const fleet = new FakeFleet(6);
+    fleet.whole = true;
+    for (const index of others) fleet.nodes[index]!.fault = "other-base";
+    const journal = memoryJournal();
+    const rollout = fleet.laptop(policy, journal);
+    const offers: string[] = [];
+    fleet.heard = (what, ids) => {
+      if (what === "offer")
+        offers.push(`${fleet.served}: ${ids.map((id) => fleet.facts().findIndex((one) => one.id === id)).join(" ")}`);
+    };
+    rollout.start();
+    return { fleet, journal, rollout, offers };
+  }
+
+  test("goes to all of a wave, and the whole image in the same wave to who runs something else", () => {
+    const { fleet, journal, rollout, offers } = started([2, 4], { policy: "all-at-once" });
+    expect(fleet.until(() => phases(rollout).includes("deferred"), 60)).toBe(true);
+    expect(fleet.until(over(rollout), 600)).toBe(true);
+    expect(rollout.view()).toMatchObject({ state: "done", reason: "6 of 6 run 1.1.0", waves: [{ state: "passed" }] });
+    // At the end both are there for everybody.
+    expect([...new Set(offers)].map((one) => one.split(" ").length - 1)).toEqual([6, 2, 6]);
+    expect(offers.at(-1)).toMatch(/^whole: /);
+    expect(kinds(journal.all)).toEqual([
+      "planned",
+      "started",
+      "wave-begun",
+      "activating",
+      "whole",
+      "activating",
+      "soaking",
+      "wave-passed",
+      "ended",
+    ]);
+    expect(replay(journal.all)).toEqual(rollout.record());
+  });
+
+  test("is offered anew in the next wave", () => {
+    const { fleet, rollout, offers } = started([1, 2, 3], {
+      waves: [
+        { nodes: 2, soak: "2m" },
+        { nodes: "100 %", soak: "2m" },
+      ],
+    });
+    expect(fleet.until(over(rollout))).toBe(true);
+    expect(rollout.view().state).toBe("done");
+    const forms = offers.map((one) => one.split(":")[0]).filter((form, i, all) => form !== all[i - 1]);
+    // The last two are for those who come later.
+    expect(forms).toEqual(["image", "whole", "image", "whole", "image", "whole"]);
+  });
+
+  test("who is deferred keeps what it runs when the rollout is aborted", () => {
+    const { fleet, rollout } = started([5], { policy: "all-at-once" });
+    expect(fleet.until(() => phases(rollout).includes("deferred"), 60)).toBe(true);
+    rollout.abort();
+    expect(phases(rollout).at(-1)).toBe("kept");
+    expect(fleet.until(over(rollout), 900)).toBe(true);
+    expect(fleet.nodes[5]!.image).toBe(OLD);
+  });
+
+  test("who goes offline while it is deferred gets its turn later", () => {
+    const { fleet, rollout } = started([5], { policy: "all-at-once", queue: "10m" });
+    expect(fleet.until(() => phases(rollout).includes("deferred"), 60)).toBe(true);
+    fleet.nodes[5]!.powerOff();
+    expect(fleet.until(() => phases(rollout).includes("queued"), 200)).toBe(true);
+    fleet.nodes[5]!.powerOn();
+    expect(fleet.until(over(rollout), 900)).toBe(true);
+    expect(rollout.view().reason).toBe("6 of 6 run 1.1.0");
+  });
+
+  test("goes on from its journal with the form that its wave had come to", () => {
+    const { fleet, journal, rollout } = started([2], { policy: "all-at-once" });
+    expect(fleet.until(() => fleet.served === "whole", 300)).toBe(true);
+    rollout.close();
+    fleet.served = null;
+    const again = fleet.laptop(null, memoryJournal(journal.all));
+    fleet.advance(70);
+    expect(fleet.served).toBe("whole");
+    expect(fleet.until(over(again), 600)).toBe(true);
+    expect(again.view().reason).toBe("6 of 6 run 1.1.0");
+  });
 });
 
 describe("a canary that fails stops everything", () => {

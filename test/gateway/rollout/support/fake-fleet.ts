@@ -20,6 +20,9 @@ export const IMAGE: ImageFacts = {
 };
 export const NEW = imageWord(IMAGE.id);
 export const OLD = 7;
+/** Where the image is a delta: the same bundle as a whole. */
+const WHOLE_ID = "fedcba9876543210";
+type Form = "image" | "whole";
 const AUTO_ACTIVATE_MS = 300_000;
 const START = 1_700_000_000_000;
 
@@ -27,6 +30,8 @@ const START = 1_700_000_000_000;
 export type Fault =
   /** Refuses the image. */
   | "refuses"
+  /** Runs something else than the delta changes. */
+  | "other-base"
   /** Starts three times, never reaches the mesh, and is taken back by the loader. */
   | "never-joins"
   /** Runs for half a minute, then the loader goes back. */
@@ -45,6 +50,8 @@ export class FakeNode {
   on = true;
   bootedAt = 0;
   starts = 1;
+  /** What it was offered last. */
+  form: Form = "image";
   memory = 2000;
   fault: Fault | null = null;
   /** The loader took the image back: it is refused from now on. */
@@ -72,7 +79,7 @@ export class FakeNode {
       error,
       version: this.image === NEW ? "1.1.0" : "1.0.0",
     };
-    for (const listener of [...this.fleet.reportListeners]) listener(report);
+    for (const listener of [...this.fleet.reportListeners[this.form]]) listener(report);
   }
 
   telemetry(): void {
@@ -141,13 +148,16 @@ export class FakeNode {
     this.boot(this.state === "verified" && !this.bad ? NEW : this.image);
   }
 
-  offer(): void {
+  offer(form: Form): void {
     if (!this.on) return;
+    if (!["preparing", "receiving", "decoding", "verified"].includes(this.state)) this.form = form;
     if (this.image === NEW) return this.report("current");
     if (this.bad) return this.report("failed", "bad-image");
     this.patience = this.fleet.queue.now() + AUTO_ACTIVATE_MS;
     if (this.state === "verified") return this.report("verified");
     if (!["idle", "failed"].includes(this.state)) return;
+    if (this.fault === "other-base" && this.form === "image" && this.fleet.whole)
+      return this.report("failed", "wrong-base");
     if (this.fault === "refuses") return this.report("failed", "bad-hash");
     this.report("preparing");
     this.later(3000, () => this.report("receiving"));
@@ -197,10 +207,17 @@ export class FakeNode {
 export class FakeFleet {
   readonly queue = new EventQueue();
   readonly nodes: FakeNode[];
-  readonly reportListeners = new Set<(report: NodeReport) => void>();
+  readonly reportListeners = {
+    image: new Set<(report: NodeReport) => void>(),
+    whole: new Set<(report: NodeReport) => void>(),
+  };
   readonly telemetryListeners = new Set<(frame: Telemetry) => void>();
   sequence = 0;
   linked = true;
+  /** The image is a delta, and there is a whole one too. */
+  whole = false;
+  /** What the computer has for the nodes. */
+  served: Form | null = null;
   /** Whether the next word of a node is lost on its way. */
   lossy: () => boolean = () => false;
   /** Called with every word that goes out to the nodes. */
@@ -238,7 +255,7 @@ export class FakeFleet {
 
   now = (): number => START + this.queue.now();
 
-  distribution(): Distribution {
+  distribution(form: Form): Distribution {
     const each = (ids: readonly number[] | null, run: (node: FakeNode) => void): void => {
       for (const node of this.nodes) if (!ids || ids.includes(node.id)) run(node);
     };
@@ -247,13 +264,14 @@ export class FakeFleet {
       return this.linked && !this.lossy();
     };
     return {
-      offer: (ids) => say("offer", ids) && each(ids, (node) => node.offer()),
+      serve: () => void (this.served = form),
+      offer: (ids) => say("offer", ids) && each(ids, (node) => node.offer(form)),
       activate: (ids) => say("activate", ids) && each(ids, (node) => node.activate()),
       drop: () => say("drop", null) && each(null, (node) => node.drop()),
       rollBack: (ids) => say("rollback", ids) && each(ids, (node) => node.rollBack()),
       onReport: (listener) => {
-        this.reportListeners.add(listener);
-        return () => void this.reportListeners.delete(listener);
+        this.reportListeners[form].add(listener);
+        return () => void this.reportListeners[form].delete(listener);
       },
       members: () => (this.linked ? this.nodes.filter(({ on }) => on).map(({ id }) => id) : []),
       linked: () => this.linked,
@@ -262,7 +280,8 @@ export class FakeFleet {
 
   /** A laptop that carries a rollout out; with events, one that takes it up again. */
   laptop(policy: PolicyInput | null, journal: Journal = memoryJournal()): RunningRollout {
-    const planned = policy && planRollout("test", this.facts(), IMAGE, parsePolicy(policy), this.now());
+    const image = this.whole ? { ...IMAGE, also: [WHOLE_ID] } : IMAGE;
+    const planned = policy && planRollout("test", this.facts(), image, parsePolicy(policy), this.now());
     return createRollout(planned, {
       now: this.now,
       every: (ms, run) => {
@@ -275,7 +294,8 @@ export class FakeFleet {
         this.queue.after(ms, again);
         return () => void (on = false);
       },
-      distribution: this.distribution(),
+      distribution: this.distribution("image"),
+      ...(this.whole ? { whole: this.distribution("whole") } : {}),
       onTelemetry: (listener) => {
         this.telemetryListeners.add(listener);
         return () => void this.telemetryListeners.delete(listener);
