@@ -21,8 +21,10 @@ export interface SimulatedSession extends MeshSession {
   readonly fleet: Fleet;
 }
 
-/** Virtual milliseconds run at once, and wall milliseconds after which the event loop has its turn. */
+/** Virtual milliseconds run at once. */
 const SLICE_MS = 20;
+/** Virtual and wall milliseconds after which the event loop has its turn: who waits for something there acts upon it in time. */
+const TURN_VIRTUAL_MS = 200;
 const TURN_MS = 15;
 const TICK_MS = 10;
 /** A machine that cannot keep up lets virtual time fall behind by so many wall milliseconds, then gives them up. */
@@ -40,8 +42,9 @@ export function runAlong(events: EventQueue, speed: number): () => void {
     const now = performance.now();
     target = speed === Infinity ? Infinity : target + (now - last) * speed;
     last = now;
-    while (!stopped && events.now() < target && performance.now() - now < TURN_MS) {
-      events.run(Math.min(target, events.now() + SLICE_MS));
+    const end = Math.min(target, events.now() + TURN_VIRTUAL_MS);
+    while (!stopped && events.now() < end && performance.now() - now < TURN_MS) {
+      events.run(Math.min(end, events.now() + SLICE_MS));
     }
     if (speed !== Infinity) target = Math.min(target, events.now() + LAG_MS * speed);
     if (stopped) return;
