@@ -98,7 +98,7 @@ export function createWeb(engine: Engine, port: number, site: WebSite): Web {
     seen = 0;
     stage = 0;
     messages = 0;
-    /** When it began, last got rid of something, or spoke. */
+    /** When it began, or last got rid of all that it was sent. */
     at: number;
     heard = 0;
 
@@ -107,8 +107,9 @@ export function createWeb(engine: Engine, port: number, site: WebSite): Web {
     }
 
     send(bytes: Bytes): void {
+      // What joins a queue is no sign that somebody reads it.
+      if (!this.busy) this.at = engine.now();
       this.busy = true;
-      this.at = engine.now();
       this.socket.write(bytes);
     }
 

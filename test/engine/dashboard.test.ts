@@ -160,13 +160,12 @@ describeEngine("a dashboard inside the interpreter", () => {
 
   afterAll(() => dashboard.stop());
 
-  it("drops a browser that stops reading, and goes on serving", async () => {
+  it("drops who never finishes a request, and goes on serving", async () => {
     const socket = net.connect(Number(new URL(dashboard.url).port), "127.0.0.1");
     let ended = false;
     socket.on("error", () => {});
     socket.on("close", () => (ended = true));
     await new Promise((resolve) => socket.on("connect", resolve));
-    // A request that never ends holds its socket for no longer than a moment.
     socket.write("GET / HTTP/1.1\r\n");
     await until("the connection is closed", 40, () => ended);
     expect((await fetch(`${dashboard.url}/api/v1/info`)).status).toBe(200);
