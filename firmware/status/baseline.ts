@@ -55,8 +55,10 @@ export function learn(numbers: Float32Array, at: number, value: number, floor: n
   const difference = value - mean;
   const off = Math.abs(difference) / Math.max(floor, Math.sqrt(variance));
   const weight = off > FAR ? WEIGHT_FAR : WEIGHT;
+  // What is far off widens what is usual no more than what is at the limit, or it would count as usual after six frames.
+  const seen = off > FAR ? (difference / off) * FAR : difference;
   numbers[at] = mean + weight * difference;
-  numbers[at + 1] = (1 - weight) * (variance + weight * difference * difference);
+  numbers[at + 1] = (1 - weight) * (variance + weight * seen * seen);
   return off;
 }
 

@@ -142,6 +142,17 @@ describe("at an interval of 30 s", () => {
     within("latency", 240);
   });
 
+  test("what is no fault by itself, and unusual for this node: a link that got slow", () => {
+    node.trace.bias.latency = 400;
+    const seconds = within("unusual", 300);
+    expect(seconds).toBeGreaterThanOrEqual(240);
+    // Nothing else is wrong with it.
+    expect(fired(w)).toEqual([`unusual:${node.id}`]);
+    node.trace.bias.latency = 0;
+    w.world.run(700);
+    expect(w.collector.alerts()[0]).toMatchObject({ rule: "unusual", node: node.id, state: "resolved" });
+  });
+
   test("a reboot loop: one restart in four minutes", () => {
     for (let i = 1; i <= 6; i++) {
       w.world.events.after(i * 240_000, () => {
