@@ -5,8 +5,22 @@
 import { type Bytes, type Engine, type Region } from "../engine/engine";
 import { le16, le32, u16, u32 } from "../wire/bytes";
 import { decodeTelemetry, encodeTelemetry, INTERVAL_UNIT, type Telemetry, TELEMETRY_BYTES } from "../wire/telemetry";
+import {
+  alertView,
+  type Entry,
+  eventView,
+  type Happening,
+  type InfoJson,
+  nodeJson,
+  type NodeJson,
+  RULE_LOST,
+  ruleNames,
+  ruleWords,
+  type TopologyJson,
+} from "./dashboard-views";
 import { createRing, RECORD } from "./ring";
 import { type Browser, createWeb, failure, MAX_BROWSERS, type Pieces, type WebAnswer, type WebRequest } from "./web";
+import { CONTENT, hostAllowed, json, listOf, parameter } from "./web-answers";
 
 export const MAX_NODES = 20;
 /** Pages of the region "history": 24 hold 20 nodes x 288 records and the page that is being erased. */
@@ -22,7 +36,6 @@ const SUBSCRIBE_MS = 30000;
 /** Intervals of silence after which a node is late, and lost. */
 const LATE = 2;
 const LOST = 3;
-const RULE_LOST = 8;
 const PAGE_PIECE = 1400;
 /** Characters in front of the page that name its version. */
 const TAG = 16;
@@ -43,86 +56,10 @@ export interface DashboardParts {
   subscribe(): void;
 }
 
-interface Entry {
-  rule: number;
-  node: number;
-  since: number;
-  /** 0 while it is active. */
-  resolved: number;
-  acknowledged: boolean;
-  seq: number;
-}
-
-interface Happening {
-  at: number;
-  kind: string;
-  node: number;
-  text: string;
-  seq: number;
-}
-
-/** What is sent, by the names of docs/openapi.json. */
-interface InfoJson {
-  server: string;
-  version: string;
-  mesh: string;
-  via: string;
-  clock: string;
-  now: number;
-  writable: boolean;
-  rollouts: boolean;
-  history: { hours: number; resolution: number };
-  clients: number;
-  maxClients: number;
-}
-
-interface NodeJson {
-  id: number;
-  name: string;
-  hardware: string;
-  role: string;
-  version: string;
-  presence: string;
-  heardAt: number;
-  parent: number;
-  hops: number;
-  telemetry: Telemetry;
-}
-
-interface TopologyJson {
-  root: number;
-  nodes: { id: number; parent: number; hops: number; rssi: number }[];
-}
-
-interface AlertJson {
-  key: string;
-  rule: string;
-  node: number;
-  severity: string;
-  state: string;
-  message: string;
-  value: null;
-  threshold: null;
-  since: number;
-  resolvedAt: number;
-  inhibitedBy: string;
-  flapping: boolean;
-  acknowledged: boolean;
-}
-
-interface EventJson {
-  at: number;
-  kind: string;
-  node: number;
-  text: string;
-}
-
 export interface NodeDashboard {
   received(telemetry: Telemetry): void;
   start(): void;
 }
-
-const CONTENT = "Content-Type: application/json\r\nCache-Control: no-store\r\n";
 
 export function createDashboard(parts: DashboardParts): NodeDashboard {
   const engine = parts.engine;
@@ -216,20 +153,6 @@ export function createDashboard(parts: DashboardParts): NodeDashboard {
     );
   }
 
-  /** Rules in the order of the bits that a node reports, and silence. */
-  function ruleNames(): string[] {
-    "cold";
-    return "low-memory,latency,loss,isolated,update-failed,sensor,weak-signal,reboot-loop,node-lost".split(",");
-  }
-
-  function ruleWords(): string[] {
-    "cold";
-    return (
-      "is short of memory,has a slow link to its parent,loses many frames,does not know the root,failed to update," +
-      "reports a broken sensor,has a weak signal,restarts again and again,was not heard for three intervals"
-    ).split(",");
-  }
-
   function activeAlert(rule: number, node: number): Entry | null {
     for (let i = 0; i < alerts.length; i++) {
       const a = alerts[i];
@@ -259,41 +182,8 @@ export function createDashboard(parts: DashboardParts): NodeDashboard {
     tell("alert", node, (on ? "" : "resolved: ") + ruleWords()[rule]);
   }
 
-  function alertView(a: Entry): AlertJson {
-    "cold";
-    return {
-      key: ruleNames()[a.rule] + ":" + a.node,
-      rule: ruleNames()[a.rule],
-      node: a.node,
-      severity: a.rule === RULE_LOST || a.rule === 4 ? "critical" : "warning",
-      state: a.resolved ? "resolved" : "firing",
-      message: ruleWords()[a.rule],
-      value: null,
-      threshold: null,
-      since: a.since,
-      resolvedAt: a.resolved,
-      inhibitedBy: "",
-      flapping: false,
-      acknowledged: a.acknowledged,
-    };
-  }
-
   function nodeView(i: number): NodeJson {
-    "cold";
-    const t = values(i);
-    const roles = ["node", "root", "dashboard", "bridge"];
-    return {
-      id: t.node,
-      name: (4294967296 + t.node).toString(16).substr(1),
-      hardware: "",
-      role: t.flags & 4 ? "root" : roles[t.role] || "other",
-      version: t.major + "." + t.minor + "." + t.patch,
-      presence: ["online", "stale", "lost"][presences[i]],
-      heardAt: heard[i],
-      parent: t.parent,
-      hops: t.hops === 255 ? -1 : t.hops,
-      telemetry: t,
-    };
+    return nodeJson(values(i), presences[i], heard[i]);
   }
 
   function topology(): TopologyJson {
@@ -323,11 +213,6 @@ export function createDashboard(parts: DashboardParts): NodeDashboard {
       clients: web.browsers(),
       maxClients: MAX_BROWSERS,
     };
-  }
-
-  function eventView(e: Happening): EventJson {
-    "cold";
-    return { at: e.at, kind: e.kind, node: e.node, text: e.text };
   }
 
   /** The oldest change that a browser has not been told; everything is one when it has just come. */
@@ -380,41 +265,6 @@ export function createDashboard(parts: DashboardParts): NodeDashboard {
       return '{"type":"ready"}';
     }
     return "";
-  }
-
-  /** A list as pieces, one item each. */
-  function listOf(name: string, length: number, item: (index: number) => object): WebAnswer {
-    "cold";
-    let i = -1;
-    return {
-      status: "200 OK",
-      headers: CONTENT,
-      body: function (): Bytes | null {
-        i++;
-        if (i > length) return null;
-        if (i === length) return (length ? "" : '{"' + name + '":[') + "]}";
-        return (i ? "," : '{"' + name + '":[') + JSON.stringify(item(i));
-      },
-    };
-  }
-
-  function json(value: object): WebAnswer {
-    "cold";
-    return { status: "200 OK", headers: CONTENT, body: JSON.stringify(value) };
-  }
-
-  /** A whole number out of a query; -1 when it is none. */
-  function parameter(query: string, name: string, fallback: number): number {
-    "cold";
-    const list = query.split("&");
-    for (let i = 0; i < list.length; i++) {
-      if (list[i].substr(0, name.length + 1) !== name + "=") continue;
-      const text = list[i].substr(name.length + 1);
-      if (!text.length || text.length > 15) return -1;
-      for (let j = 0; j < text.length; j++) if (text[j] < "0" || text[j] > "9") return -1;
-      return +text;
-    }
-    return fallback;
   }
 
   function historyOf(id: number, query: string): WebAnswer {
@@ -542,15 +392,6 @@ export function createDashboard(parts: DashboardParts): NodeDashboard {
   function nodeIn(text: string): number {
     "cold";
     return find(parameter("id=" + text, "id", -1));
-  }
-
-  /** Numbers cannot be made to point here by another site's name server; names can. */
-  function hostAllowed(host: string): boolean {
-    "cold";
-    const name = host.split(":")[0];
-    if (name === "localhost") return true;
-    for (let i = 0; i < name.length; i++) if (name[i] !== "." && (name[i] < "0" || name[i] > "9")) return false;
-    return name.length > 0;
   }
 
   function answer(request: WebRequest): WebAnswer {
