@@ -1,5 +1,7 @@
 /** flash.config.json: one file that describes a site. The zod schema is the only description; the JSON schema follows. */
 import { z } from "zod";
+import { EspalierError } from "../errors";
+import { alertRules, alertRulesSchema } from "./alert-rules";
 
 const environment = z
   .strictObject({ env: z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "is no name of an environment variable") })
@@ -108,6 +110,17 @@ const node = z
       .multipleOf(5)
       .optional()
       .describe("Seconds between telemetry frames; 60 unless given"),
+    alerts: alertRulesSchema
+      .superRefine((rules, context) => {
+        try {
+          alertRules(rules);
+        } catch (error) {
+          if (!(error instanceof EspalierError)) throw error;
+          context.addIssue({ code: "custom", message: error.message });
+        }
+      })
+      .optional()
+      .describe('Of role "root", which judges the fleet on the board: what differs from the usual alert rules'),
     statusSeconds: z.int().min(10).max(3600).optional().describe("Seconds between painlessMesh status packages (604)"),
   })
   .refine((one) => one.mac !== undefined || one.port !== undefined, "needs a mac or a port to be recognised by");

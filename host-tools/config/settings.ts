@@ -2,6 +2,7 @@
 import type { Settings } from "../../firmware/node";
 import type { SecuritySettings } from "../../firmware/ota/trust";
 import type { BridgeSettings } from "../../firmware/status/bridge";
+import { alertRules, ruleTexts } from "./alert-rules";
 import { meshKeyOf, publicKeyOf } from "./keys";
 import { secret } from "./load";
 import type { Site, SiteNode } from "./schema";
@@ -57,6 +58,7 @@ export function settingsFor(
     ...(publicKey === null ? {} : { publicKey: publicKey.toString("base64") }),
     ...(meshKey === null ? {} : { meshKey }),
     ...(node.bridge === undefined ? {} : { bridge: bridgeSettings(node.bridge, env) }),
+    ...(node.alerts === undefined ? {} : { alerts: ruleTexts(alertRules(node.alerts)) }),
     ...(node.telemetrySeconds === undefined ? {} : { telemetrySeconds: node.telemetrySeconds }),
     ...(node.statusSeconds === undefined ? {} : { statusSeconds: node.statusSeconds }),
   };

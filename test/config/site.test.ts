@@ -8,6 +8,7 @@ import { EspalierError } from "../../host-tools/errors";
 import { cacheFolder, findFirmware } from "../../host-tools/config/firmware-source";
 import { loadSite, nodeFor, parseSite, secret, type SiteIssue } from "../../host-tools/config/load";
 import { siteJsonSchema } from "../../host-tools/config/schema";
+import { defaultRules } from "../../firmware/status/rules";
 import { settingsFor } from "../../host-tools/config/settings";
 
 const ROOT = path.resolve(__dirname, "../..");
@@ -249,4 +250,19 @@ it("a bridge gets its broker, with secrets from the environment", () => {
   expect(
     issuesOf({ mesh: MESH, nodes: [{ port: "a", bridge: { host: "h", prefix: "a/+", commandKey: "short" } }] }),
   ).toEqual(["nodes.0.bridge.prefix", "nodes.0.bridge.commandKey"]);
+});
+
+it("a root gets the alert rules that its site changes, as texts", () => {
+  const alerts = { "low-memory": { enter: 500, exit: 800 }, latency: { enabled: false } };
+  const site = parseSite({ mesh: MESH, nodes: [{ port: "/dev/a", role: "root", alerts }, { port: "/dev/b" }] }, "f");
+  const [root, other] = site.nodes.map((node) => settingsFor(site, node, {}).alerts);
+  expect(other).toBeUndefined();
+  expect(root).toHaveLength(defaultRules().length - 1);
+  expect(root).toContain("low-memory,memoryFree,<,500,800,0,120,2");
+  expect(issuesOf({ mesh: MESH, nodes: [{ port: "a", alerts: { own: { metric: "rssi" } } }] })).toEqual([
+    "nodes.0.alerts",
+  ]);
+  expect(issuesOf({ mesh: MESH, nodes: [{ port: "a", alerts: { loss: { enters: 3 } } }] })).toEqual([
+    "nodes.0.alerts.loss",
+  ]);
 });
