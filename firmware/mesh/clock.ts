@@ -8,16 +8,17 @@ import type { Package } from "../wire/packages";
 import type { Events } from "./events";
 import type { Link } from "./link";
 
-/** Milliseconds between exchanges once times agree, and while they do not. */
+/** Milliseconds between exchanges once times agree. */
 export const TIME_PERIOD = 60000;
+/**
+ * The first wait while they do not agree; each is twice as long as the one before, up to 128 times this: answers that
+ * come late because the air is full would only come later if more were asked for.
+ */
 export const TIME_RETRY = 200;
 /** An adjustment below this many microseconds ends a round of exchanges. */
 const GOOD_ENOUGH = 5000;
 /** Longest round trip, in microseconds, that is trusted to be the same both ways. */
 const MAX_ROUND_TRIP = 250000;
-/** Exchanges in a row that may fail to bring the times together, before there is a pause. */
-const MAX_RETRIES = 10;
-const RETRY_PAUSE = 10000;
 /**
  * C++ nodes discard a reply if the round trip took more than 85 times as long as t2 - t1, so a responder that is fast
  * would never be believed. Moving t1 and t2 apart by the same amount leaves the offset as it is: this many microseconds
@@ -107,15 +108,7 @@ export function createClock(engine: Engine, host: ClockHost, fire: Events["fire"
       link.retries = 0;
       link.timeAt = time + TIME_PERIOD;
       if (change) for (const other of host.links) if (other !== link && other.timeAt) other.timeAt = time;
-    } else if (++link.retries < MAX_RETRIES) {
-      link.timeAt = time + TIME_RETRY - 1;
-      engine.after(TIME_RETRY, function () {
-        if (!link.ended && link.timeAt && link.timeAt <= engine.now()) exchange(link);
-      });
-    } else {
-      link.retries = 0;
-      link.timeAt = time + RETRY_PAUSE;
-    }
+    } else link.timeAt = time + (TIME_RETRY << (link.retries++ % 8));
   }
 
   return {

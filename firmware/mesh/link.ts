@@ -52,6 +52,12 @@ export interface LinkOwner {
   closed(link: Link): void;
 }
 
+/**
+ * ms without a word after which a neighbour that owes an answer counts as gone. TCP repeats what was lost after 1, 3, 7
+ * and 15 s: four bursts of loss in a row are survived.
+ */
+export const PATIENCE = 20000;
+
 const NOBODY = new Uint32Array(0);
 
 export class Link implements SocketHandler {
@@ -159,6 +165,7 @@ export class Link implements SocketHandler {
     const owner = this.owner;
     const now = owner.engine.now();
     owner.waiting += text.length;
+    if (this.id && this.timeoutAt) this.timeoutAt = now + PATIENCE;
     this.inbox.push(text, now);
     owner.wake();
     while (owner.waiting > INBOX_LIMIT && this.inbox.length) owner.serve(this, now);

@@ -27,13 +27,14 @@ import type { Clock, ClockHost, TimeMessage } from "./clock";
 import type { Events } from "./events";
 import { createJoin, idOfMac } from "./join";
 import type { Join, JoinConfig, JoinHost } from "./join";
-import { Link, PRIORITY_HIGH, PRIORITY_NORMAL, RESERVE } from "./link";
+import { Link, PATIENCE, PRIORITY_HIGH, PRIORITY_NORMAL, RESERVE } from "./link";
 import type { LinkOwner } from "./link";
 import { nodeFields, treeNodes } from "./tree";
 
-/** Milliseconds. */
+/** Milliseconds that a neighbour has for introducing itself. */
 export const NODE_TIMEOUT = 10000;
-export const SYNC_PERIOD = 60000;
+/** Ten seconds less than a C++ node's, so that a dead neighbour is noticed within 70 s as there, see PATIENCE. */
+export const SYNC_PERIOD = 50000;
 /** What the access point's side waits before its first node sync and time sync. */
 export const FIRST_SYNC = 10000;
 /** A neighbour that is suspected to be gone has this long to answer. */
@@ -140,7 +141,7 @@ export function createRouter(engine: Engine, config: MeshConfig, events: Events)
     if (type === NODE_SYNC_REQUEST) {
       const now = engine.now();
       link.syncAt = now + SYNC_PERIOD;
-      if (!link.timeoutAt || !link.id) link.timeoutAt = now + NODE_TIMEOUT;
+      if (!link.timeoutAt || !link.id) link.timeoutAt = now + (link.id ? PATIENCE : NODE_TIMEOUT);
     }
     let text = "{";
     text += treeFields(link);
@@ -204,8 +205,14 @@ export function createRouter(engine: Engine, config: MeshConfig, events: Events)
       fire("connected", link.id);
     } else if (link.told) {
       const p = link.told;
-      link.told = null;
-      adopt(link, p, link.cut);
+      // Reading a text of sixty nodes is a piece of work of its own; subs that were cut out are 0 until then.
+      if (link.cut && !p.subs) {
+        p.subs = readJson(link.cut);
+        link.cut = JSON.stringify(p.subs);
+      } else {
+        link.told = null;
+        adopt(link, p);
+      }
     } else if (link.syncAt && now >= link.syncAt + (link.inbox.length ? SYNC_PATIENCE : 0)) {
       sendSync(link, NODE_SYNC_REQUEST);
     } else if (link.inbox.length) {
@@ -264,15 +271,15 @@ export function createRouter(engine: Engine, config: MeshConfig, events: Events)
   }
 
   /** Takes over the tree that a node sync brought. */
-  function adopt(link: Link, p: Package, cut: string): void {
+  function adopt(link: Link, p: Package): void {
     "cold";
     const head = headOf(link, p);
     const peer = parseInt(head.substr(9));
     const fresh = !link.id;
-    let list: unknown = p.subs === undefined ? [] : p.subs;
-    if (cut) list = readJson(cut);
-    const subs = Array.isArray(list) && list.length ? JSON.stringify(list) : "";
-    const nodes = Array.isArray(list) ? treeNodes(peer, list, subs) : null;
+    const list: unknown = p.subs === undefined ? [] : p.subs;
+    const listed = Array.isArray(list);
+    const subs = listed && list.length ? link.cut || JSON.stringify(list) : "";
+    const nodes = listed ? treeNodes(peer, list, subs) : null;
     if (!nodes) {
       stats.malformed++;
       return;

@@ -45,19 +45,17 @@ export function treeNodes(top: number, subs: unknown[], text: string): Nodes | n
   "cold";
   const ids: unknown[] = [top];
   const lists: unknown[][] = [subs];
-  let count = 1;
-  let root = 0;
-  let authority = 0;
+  /** The nodes that carry the flags; 0, which has no id, until one is met. */
+  let root: unknown = 0;
+  let authority: unknown = 0;
 
   function visit(item: unknown): void {
     // What is no object has no id either, and is refused for that.
     const node = (item || 0) as TreeJson;
-    const id = node.nodeId;
-    ids[count++] = id;
-    if (node.root === true) root = id as number;
-    if (node.hasTimeAuthority === true) authority = id as number;
-    const below = node.subs;
-    if (below !== undefined) lists.push(Array.isArray(below) ? below : [0]);
+    ids.push(node.nodeId);
+    if (node.root) root = node;
+    if (node.hasTimeAuthority) authority = node;
+    if (node.subs !== undefined) lists.push(Array.isArray(node.subs) ? node.subs : [0]);
   }
 
   let list = lists.pop();
@@ -65,12 +63,17 @@ export function treeNodes(top: number, subs: unknown[], text: string): Nodes | n
     list.forEach(visit);
     list = lists.pop();
   }
+  const count = ids.length;
   // All at once: a comparison for each would take most of the time. A hostile object may refuse to become a number.
   const listed = JSON.stringify(ids);
   if (count > TREE_MAX_NODES || text.length > count * NODE_TEXT || listed.indexOf("{") >= 0) return null;
   const nodes = new Uint32Array(ids as number[]);
   if (nodes.indexOf(0) >= 0 || listed !== "[" + nodes.join() + "]") return null;
-  return { ids: nodes, root: root, authority: authority };
+  return {
+    ids: nodes,
+    root: (root as { nodeId?: number }).nodeId || 0,
+    authority: (authority as { nodeId?: number }).nodeId || 0,
+  };
 }
 
 /** Where the fields of a node begin in a JSON text of subs, or -1. */

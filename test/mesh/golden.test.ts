@@ -142,6 +142,25 @@ test("a silent client gets a node sync after 10 s and is closed 10 s later", () 
   expect(member.events).toEqual([]);
 });
 
+test("a neighbour that talks is not given up for want of an answer; one that falls silent is, 20 s after it was asked", () => {
+  const world = new World();
+  const member = join(world, { name: "ap" }, { nodeId: 2000 });
+  const peer = rawClient(world, "ap");
+  world.runUntil(() => peer.opened, 100, 1);
+  peer.send('{"nodeId":1,"type":5,"dest":0,"from":1}');
+  for (let i = 0; i < 30; i++) {
+    world.run(10000);
+    peer.send('{"type":8,"dest":0,"from":1,"msg":"here"}');
+  }
+  const asked = peer.texts().filter((text) => text.includes('"type":5')).length;
+  expect(asked).toBeGreaterThan(4);
+  expect(member.mesh.getNodeList()).toEqual([1]);
+  const last = world.time;
+  world.runUntil(() => peer.closedAt !== null, 90000);
+  expect(peer.closedAt! - last).toBeGreaterThan(19000);
+  expect(peer.closedAt! - last).toBeLessThan(70000 + 2 * TICK);
+});
+
 test("a silent server is left after 10 s", () => {
   const world = new World();
   const peer = rawServer(world, "cpp");
