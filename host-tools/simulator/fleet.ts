@@ -6,12 +6,12 @@ import { createNode, type EspalierNode, type Settings } from "../../firmware/nod
 import { receiveTelemetry } from "../../firmware/status/telemetry-receiver";
 import type { Telemetry } from "../../firmware/wire/telemetry";
 import { PAGE } from "../../firmware/engine/engine";
-import { AREA_FILE, SLOT_MANIFEST, SLOT_MANIFEST_BYTES } from "../../firmware/ota/layout";
+import { AREA_FILE, SLOT_CODE_BYTES, SLOT_HEADER, SLOT_MANIFEST, SLOT_MANIFEST_BYTES } from "../../firmware/ota/layout";
 import type { SecuritySettings } from "../../firmware/ota/trust";
 import { CAN_AIRWAVE, IS_GATEWAY } from "../../firmware/wire/packages";
 import type { Board } from "../build/board";
 import { provision } from "../device/provision";
-import type { Image } from "../build/image";
+import { type Image, treeHashOf } from "../build/image";
 import { type ChipBoard, ESP32 } from "./chip/board";
 import { Chip, type ResetReason } from "./chip/chip";
 import { createLaptop, type Laptop } from "./laptop";
@@ -81,16 +81,30 @@ export function chipBoard(board: Board): ChipBoard {
   };
 }
 
-/** Version of the image that a board runs, out of its own flash; "" for one that is off or runs none. */
-export function runningVersion({ chip }: FleetNode, board: Board): string {
-  if (!chip.on) return "";
+/** Reads the slot that a board runs from, out of its own flash; null for one that is off or runs none. */
+function slotReader({ chip }: FleetNode, board: Board): ((at: number, length: number) => Buffer) | null {
+  if (!chip.on) return null;
   const slot = chip.evaluate("global.espalierBoot?global.espalierBoot.slot:''");
   const region = board.regions[String(slot)];
-  if (!region) return "";
-  const read = (at: number, length: number): string =>
-    String(chip.evaluate(`require("Storage").read("${AREA_FILE}",${region[0] * PAGE + at},${length})`));
-  const length = Buffer.from(read(SLOT_MANIFEST_BYTES, 4), "latin1").readUInt32LE();
-  return (JSON.parse(read(SLOT_MANIFEST, length)) as { version: string }).version;
+  if (!region) return null;
+  return (at, length) => {
+    const source = `require("Storage").read("${AREA_FILE}",${region[0] * PAGE + at},${length})`;
+    return Buffer.from(String(chip.evaluate(source)), "latin1");
+  };
+}
+
+/** Version of the image that a board runs; "" for one that is off or runs none. */
+export function runningVersion(node: FleetNode, board: Board): string {
+  const read = slotReader(node, board);
+  if (!read) return "";
+  const length = read(SLOT_MANIFEST_BYTES, 4).readUInt32LE();
+  return (JSON.parse(read(SLOT_MANIFEST, length).toString("latin1")) as { version: string }).version;
+}
+
+/** Hash of the code that a board runs, as in an image's manifest; "" for one that is off or runs none. */
+export function runningHash(node: FleetNode, board: Board): string {
+  const read = slotReader(node, board);
+  return read ? treeHashOf(read(SLOT_HEADER, read(SLOT_CODE_BYTES, 4).readUInt32LE())) : "";
 }
 
 /** Station MAC of node `number`; the access point's is one more, and its last four bytes are the node's id. */

@@ -45,6 +45,8 @@ export const CLEAR_THROUGHPUT_KBPS = 691;
 /** Frames that wait in one radio's driver (ESP-IDF: 32 dynamic transmit buffers). */
 export const TRANSMIT_QUEUE = 32;
 const ATTEMPTS = 7;
+/** From one try of an acknowledged frame to the next on a quiet channel. */
+const REPEAT_MS = 5;
 /** A sender needs about this long to sense another's frame; closer starts collide. */
 const SENSE_MS = 0.015;
 
@@ -85,6 +87,8 @@ interface Sender {
   queue: Frame[];
   random: Random;
   attempt: number;
+  /** The frame has got there; its acknowledgement may not have come back. */
+  delivered: boolean;
   slots: number;
   /** When the backoff began to count down. */
   countFrom: number;
@@ -158,7 +162,7 @@ export class Radio {
     let sender = this.#senders.get(antenna.id);
     if (!sender) {
       const random = this.#random.stream(`backoff ${antenna.mac}`);
-      sender = { antenna, queue: [], random, attempt: 0, slots: 0, countFrom: 0, contending: false };
+      sender = { antenna, queue: [], random, attempt: 0, delivered: false, slots: 0, countFrom: 0, contending: false };
       this.#senders.set(antenna.id, sender);
     }
     return sender;
@@ -166,6 +170,7 @@ export class Radio {
 
   #begin(sender: Sender): void {
     sender.attempt = 0;
+    sender.delivered = false;
     sender.slots = sender.random.below(CONTENTION_MIN + 1);
     this.#contend(sender);
   }
@@ -238,16 +243,29 @@ export class Radio {
     const possible = frame.to ? [frame.to] : (frame.group?.() ?? []);
     const received: Transmitter[] = [];
     for (const receiver of possible) if (this.#receives(sent, receiver)) received.push(receiver);
-    if (frame.to && !received.length && sender.attempt < ATTEMPTS) {
-      const window = Math.min(CONTENTION_MAX, ((CONTENTION_MIN + 1) << sender.attempt) - 1);
-      sender.slots = sender.random.below(window + 1);
-      this.#contend(sender);
-      return;
+    // A receiver knows a repeat for what it is, and acknowledges it again.
+    const news = !sender.delivered;
+    if (frame.to) {
+      if (received.length) sender.delivered = true;
+      const acknowledged = received.length && !this.loss.lost(frame.to.id, sender.antenna.id, this.#events.now());
+      if (!acknowledged && sender.attempt < ATTEMPTS) {
+        const window = Math.min(CONTENTION_MAX, ((CONTENTION_MIN + 1) << sender.attempt) - 1);
+        sender.slots = sender.random.below(window + 1);
+        this.#contend(sender);
+        if (news && received.length) frame.done(received);
+        return;
+      }
+      if (!sender.delivered) this.statistics.undelivered++;
     }
-    if (frame.to && !received.length) this.statistics.undelivered++;
     sender.queue.shift();
     if (sender.queue.length) this.#begin(sender);
-    frame.done(received);
+    if (news) frame.done(received);
+  }
+
+  /** Whether a frame to one receiver, with its repeats, would get past the loss of the link at `atMs`. Sends nothing. */
+  passes(from: Transmitter, to: Transmitter, atMs: number): boolean {
+    for (let i = 0; i < ATTEMPTS; i++) if (!this.loss.lost(from.id, to.id, atMs + i * REPEAT_MS)) return true;
+    return false;
   }
 
   #receives(sent: Transmission, receiver: Transmitter): boolean {
@@ -266,7 +284,7 @@ export class Radio {
         return false;
       }
     }
-    if (this.loss.lost(sent.sender.id, receiver.id)) {
+    if (this.loss.lost(sent.sender.id, receiver.id, this.#events.now())) {
       this.statistics.lost++;
       return false;
     }

@@ -13,8 +13,8 @@ import { meanLoss } from "./loss";
 import type { Scenario } from "./scenario";
 import type { Fleet, FleetNode } from "./fleet";
 import { judgeRollout, type ScenarioRollout, startScenarioRollout } from "./scenario-rollout";
-import { createScenarioFleet, lossModel } from "./scenario-fleet";
-import { runningVersion } from "./fleet";
+import { createScenarioFleet } from "./scenario-fleet";
+import { runningHash, runningVersion } from "./fleet";
 
 export interface NodeResult {
   number: number;
@@ -51,6 +51,8 @@ export interface ScenarioResult {
   /** Virtual seconds until the mesh was whole, -1 when it never was. */
   formed: number;
   updated: number;
+  /** Boards whose running slot holds the image's bytes: read out of their flash at the end, and hashed. */
+  verified: number;
   failed: number;
   encoding: Encoding | null;
   /** How "auto" came to it. */
@@ -198,7 +200,7 @@ export async function runScenario(scenario: Scenario, watcher: ScenarioWatcher =
       {
         paceMs: paceFor(senders),
         hops: hops + 1,
-        loss: meanLoss(lossModel(scenario.radio.loss)),
+        loss: meanLoss(scenario.radio.loss),
         instructionsPerSecond: board.cost.instructionsPerSecond,
       },
     );
@@ -285,6 +287,7 @@ export async function runScenario(scenario: Scenario, watcher: ScenarioWatcher =
     nodes: scenario.nodes,
     formed,
     updated,
+    verified: image ? fleet.nodes.filter((node) => runningHash(node, board) === image!.manifest.resultHash).length : 0,
     failed: list.filter(({ state }) => state === "failed").length,
     encoding,
     encodingWhy,
@@ -335,6 +338,9 @@ export function judge(scenario: Scenario, result: ScenarioResult): string[] {
   const check = (holds: boolean, text: string): void => void (holds || failures.push(text));
   if (expect.updated !== undefined) {
     check(result.updated === expect.updated, `updated: expected ${expect.updated}, ${result.updated} are`);
+  }
+  if (expect.verified !== undefined) {
+    check(result.verified === expect.verified, `verified: expected ${expect.verified}, ${result.verified} are`);
   }
   if (expect.unchanged !== undefined) {
     const unchanged = result.list.filter(({ version }) => version === scenario.version).length;

@@ -4,7 +4,6 @@ import { loadBoard } from "../build/board";
 import { generateKey } from "../build/sign";
 import { type Build, buildFor, loaderFor } from "./firmware-builds";
 import { Fleet, type FleetOptions } from "./fleet";
-import { bursts, type LossModel } from "./loss";
 import { Random } from "./random";
 import type { Scenario } from "./scenario";
 import { places } from "./topology";
@@ -28,10 +27,6 @@ async function siteKeys(): Promise<{ settings: SecuritySettings; secretKey: Uint
   return { settings, secretKey };
 }
 
-export function lossModel(loss: Scenario["radio"]["loss"]): LossModel {
-  return typeof loss === "number" ? loss : bursts(loss.mean, loss.burst);
-}
-
 function apply(fleet: Fleet, event: Happening): void {
   const { world } = fleet;
   const node = (number: number) => fleet.nodes[number]!;
@@ -40,7 +35,7 @@ function apply(fleet: Fleet, event: Happening): void {
   if (event.powerOn !== undefined) node(event.powerOn).chip.powerOn();
   if (event.cutLink) world.cutLink(node(event.cutLink[0]).place, node(event.cutLink[1]).place);
   if (event.restoreLink) world.restoreLink(node(event.restoreLink[0]).place, node(event.restoreLink[1]).place);
-  if (event.loss !== undefined) world.setLoss(lossModel(event.loss));
+  if (event.loss !== undefined) world.setLoss(event.loss);
   if (event.laptopOff) fleet.laptop.stop();
 }
 
@@ -72,7 +67,7 @@ export async function createScenarioFleet(
     board: loadBoard(scenario.board),
     seed: scenario.seed,
     places: places(shape, scenario.nodes, spacing, new Random(scenario.seed).stream("places")),
-    loss: lossModel(scenario.radio.loss),
+    loss: scenario.radio.loss,
     throughput: scenario.radio.throughput,
     loader: await loaderFor(scenario.board),
     code: first.code,

@@ -14,9 +14,9 @@ const nodeNumber = z.number().int().min(0).max(999);
 const loss = z.union([
   share,
   z.strictObject({
-    /** Gilbert-Elliott: mean share of lost frames, and mean length of a burst in frames. */
-    mean: share,
-    burst: z.number().min(1).max(1000),
+    /** Gilbert-Elliott: share of time in which a link loses every frame, and mean length of such a time in ms. */
+    mean: share.lt(1),
+    burst: z.number().min(1).max(500),
   }),
 ]);
 
@@ -61,7 +61,7 @@ export const scenarioSchema = z.strictObject({
     .prefault({}),
   radio: z
     .strictObject({
-      /** Share of group frames that a receiver loses on top of what distance and collisions cost. */
+      /** What links lose on top of what distance and collisions cost: the chance for each frame, or bursts. */
       loss: loss.default(0),
       /** kb/s that one sender gets through at the basic rate; 691 is an undisturbed channel. */
       throughput: z.number().min(20).max(691).default(214),
@@ -108,6 +108,8 @@ export const scenarioSchema = z.strictObject({
     .strictObject({
       /** Nodes whose telemetry shows the new version at the end. */
       updated: z.number().int().min(0).optional(),
+      /** Boards whose running slot, read and hashed, holds the new image's bytes. */
+      verified: z.number().int().min(0).optional(),
       /** Nodes that run the version they started with at the end. */
       unchanged: z.number().int().min(0).optional(),
       /** What boards run at the end, by number: read off the board, whoever hears its telemetry. */

@@ -46,6 +46,17 @@ export function passable(from: WorldNode, route: Route): boolean {
   return true;
 }
 
+/** Whether a packet over a route, or one that comes back over it, would get past the loss of the links at `atMs`. */
+export function survives(from: WorldNode, route: Route, atMs: number, back: boolean): boolean {
+  const { radio } = from.world;
+  let last = from;
+  for (const hop of route.hops) {
+    if (!(back ? radio.passes(hop, last, atMs) : radio.passes(last, hop, atMs))) return false;
+    last = hop;
+  }
+  return true;
+}
+
 /** The access point whose network a broadcast address means: the one joined, the own one, or null for no broadcast. */
 export function broadcastTarget(stack: Stack, address: string): WifiDriver | null {
   const { driver } = stack.node;

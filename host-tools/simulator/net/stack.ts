@@ -5,7 +5,7 @@
 import { CCMP_OVERHEAD, UDP_OVERHEAD } from "../airtime";
 import { TRANSMIT_QUEUE } from "../radio";
 import type { WorldNode } from "../world-node";
-import { broadcastTarget, findRoute, networkOf, passable } from "./routes";
+import { broadcastTarget, findRoute, networkOf, passable, survives } from "./routes";
 import { TcpListener, TcpSocket } from "./tcp";
 import { MAILBOX, UdpSocket } from "./udp";
 import type { WifiDriver } from "./wifi-driver";
@@ -15,6 +15,8 @@ const DEFAULT_ACCESS_POINT_ADDRESS = "192.168.4.1";
 export const LARGEST_DATAGRAM = 1472;
 /** From the driver of one chip to the stack of the next, ms. */
 const LATENCY_MS: readonly [number, number] = [0.3, 1.2];
+/** A connection attempt without an answer is repeated after this, then after twice as long (lwIP's first time-out). */
+const SYN_RETRY_MS = 3000;
 const FIRST_FREE_PORT = 49153;
 
 export type ConnectResult = { socket: TcpSocket; ms: number } | { error: string; ms: number };
@@ -127,7 +129,13 @@ export class Stack {
     const last = route.hops[route.hops.length - 1];
     const remote = last ? last.stack : this;
     if (route.dead || !passable(this.node, route) || !remote.alive || !remote.owns(address)) return timeout;
-    const ms = (route.hops.length || 1) * this.node.random.between(6, 25);
+    let ms = (route.hops.length || 1) * this.node.random.between(6, 25);
+    const answered = (): boolean =>
+      survives(this.node, route, this.now() + ms, false) && survives(this.node, route, this.now() + ms, true);
+    for (let wait = SYN_RETRY_MS; !answered(); wait *= 2) {
+      ms += wait;
+      if (ms > timeout.ms) return timeout;
+    }
     this.sendPacket(address, 60, "tcp", undefined, () => {});
     const listener = remote.#listeners.get(port);
     if (!listener) return { error: "refused", ms };
@@ -143,6 +151,12 @@ export class Stack {
       else other.reset();
     });
     return { socket, ms };
+  }
+
+  /** Whether an acknowledgement from `address` would get back now. */
+  hearsFrom(address: string): boolean {
+    const route = findRoute(this, address);
+    return !!route && survives(this.node, route, this.node.world.events.now(), true);
   }
 
   hold(socket: TcpSocket): void {

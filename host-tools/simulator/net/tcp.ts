@@ -33,6 +33,8 @@ export class TcpSocket {
   #failed = false;
   #queued = "";
   #inFlight: string | null = null;
+  /** What is in flight has arrived; its acknowledgement was lost. */
+  #arrivedBefore = false;
   #ending = false;
   #ended = false;
   #attempt = 0;
@@ -166,15 +168,21 @@ export class TcpSocket {
       return;
     }
     const peer = this.peer;
-    if (!peer || peer.stack !== node.stack || peer.#failed || (!peer.held && this.#inFlight)) {
+    if (!peer || peer.stack !== node.stack || peer.#failed || (!peer.held && this.#inFlight && !this.#arrivedBefore)) {
       // Nobody there knows this connection: the answer is a reset.
       this.stack.node.world.events.after(this.stack.latency(), () => this.reset());
       return;
     }
     const bytes = this.#inFlight;
+    if (!this.#arrivedBefore) peer.#accept(bytes);
+    if (this.#failed) return;
+    this.#arrivedBefore = !this.stack.hearsFrom(this.remoteAddress);
+    if (this.#arrivedBefore) {
+      this.#again();
+      return;
+    }
     this.#inFlight = null;
     this.#attempt = 0;
-    peer.#accept(bytes);
     if (this.#ended && peer.#ended) this.stack.disconnected(this);
     else this.pump();
     if (bytes && this.held && !this.#failed) this.onChange();

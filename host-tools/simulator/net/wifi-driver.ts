@@ -2,18 +2,27 @@
  * The WiFi driver of an ESP32 (esp_wifi_* of ESP-IDF) as far as Espruino uses it: modes, an access point, one station
  * link, scans, and the events that come of them. Times and reason codes are those of ESP-IDF's WiFi guide.
  */
+import { BEACON_INTERVAL_MS } from "../airtime";
 import type { ScheduledEvent } from "../events";
 import type { WorldNode } from "../world-node";
 import {
+  ANSWER_MS,
+  ASSOCIATION_BYTES,
   BEACON_TIMEOUT_MS,
   CHANNELS,
+  DHCP_BYTES,
+  DHCP_RETRY_MS,
   DWELL_MS,
   EVENT_MS,
+  HANDSHAKE_BYTES,
+  HANDSHAKE_TRIES,
   HOME_MS,
   JOIN_RSSI_DBM,
+  JOIN_TIMEOUT_MS,
   MODE_ACCESS_POINT,
   MODE_NULL,
   MODE_STATION,
+  PROBE_MS,
   REASON,
   type AccessPointConfig,
   type Heard,
@@ -206,8 +215,10 @@ export class WifiDriver {
   /** A fast scan takes the first network of the name that it meets, channel by channel: no choice of the strongest. */
   #choose(ssid: string): WifiDriver | null {
     const found: WifiDriver[] = [];
+    const now = this.node.world.events.now();
     for (const other of this.node.world.accessPoints()) {
       if (other === this || other.accessPoint.ssid !== ssid || this.#rssi(other) < JOIN_RSSI_DBM) continue;
+      if (!this.#notices(other, now + (other.node.channel - 1) * DWELL_MS)) continue;
       if (found.length && other.node.channel > found[0]!.node.channel) continue;
       if (found.length && other.node.channel < found[0]!.node.channel) found.length = 0;
       found.push(other);
@@ -231,10 +242,41 @@ export class WifiDriver {
       const rssi = Math.round(this.#rssi(other) + random.between(-2, 2));
       // A weak network's answers are missed at times.
       if (rssi < -96 || (rssi < JOIN_RSSI_DBM && random.chance(0.5)) || random.chance(0.02)) continue;
+      const { from, home } = this.#scan!;
+      if (!this.#notices(other, from + (other.node.channel - 1) * (home ? DWELL_MS + HOME_MS : DWELL_MS))) continue;
       const { ssid, authMode } = other.accessPoint;
       found.push({ ssid, mac: other.node.accessPointMac, rssi, channel: other.node.channel, authMode });
     }
     return found.sort((a, b) => b.rssi - a.rssi);
+  }
+
+  /** Whether a scan that comes to the channel of `other` at `atMs` meets a beacon of it, or an answer to its probe. */
+  #notices(other: WifiDriver, atMs: number): boolean {
+    const { node } = this;
+    const { radio } = node.world;
+    const answered = atMs + node.random.between(...PROBE_MS);
+    if (!radio.loss.lost(node.id, other.node.id, atMs) && radio.passes(other.node, node, answered)) return true;
+    let beacon = atMs + node.random.between(0, BEACON_INTERVAL_MS);
+    for (; beacon < atMs + DWELL_MS; beacon += BEACON_INTERVAL_MS)
+      if (!radio.loss.lost(other.node.id, node.id, beacon)) return true;
+    return false;
+  }
+
+  /**
+   * Exchanges frames of these lengths with an access point, the station's first, each acknowledged and repeated by the
+   * radio; `then` gets the number of frames that went through.
+   */
+  #talk(access: WifiDriver, lengths: readonly number[], then: (count: number) => void): void {
+    const { radio, events } = this.node.world;
+    const ends = [this.node, access.node] as const;
+    const step = (index: number): void => {
+      const bytes = lengths[index];
+      if (bytes === undefined) return then(index);
+      const done = (received: readonly unknown[]): void => (received.length ? step(index + 1) : then(index));
+      if (!radio.send(ends[index & 1]!, { to: ends[1 - (index & 1)]!, bytes, kind: "join", done }))
+        events.after(0, () => then(index));
+    };
+    step(0);
   }
 
   #endScan(found: Heard[]): void {
@@ -244,34 +286,61 @@ export class WifiDriver {
   }
 
   #associate(access: WifiDriver, dial: number): void {
-    const { events, options } = this.node.world;
+    const { events } = this.node.world;
     const ssid = this.station.ssid;
-    const mac = access.node.accessPointMac;
-    const heard = access.alive && access.accessPointUp && access.accessPoint.ssid === ssid;
-    if (!heard || this.#rssi(access) < JOIN_RSSI_DBM) {
-      this.#dialFailed(ssid, mac, REASON.NO_AP_FOUND);
-      return;
-    }
-    if (access.accessPoint.password !== this.station.password) {
+    const failed = (reason: number): void => this.#dialFailed(ssid, access.node.accessPointMac, reason);
+    const later = (delay: number, run: () => void): void =>
+      void events.after(delay, () => {
+        if (dial === this.#dial) run();
+      });
+    const reachable = (): boolean =>
+      access.alive && access.accessPointUp && access.accessPoint.ssid === ssid && this.#rssi(access) >= JOIN_RSSI_DBM;
+    const full = (): boolean =>
+      !access.stations.has(this.node.mac) && access.stations.size >= access.node.limits.stations;
+    const handshake = (tries: number): void =>
+      this.#talk(access, HANDSHAKE_BYTES, (count) => {
+        if (dial !== this.#dial) return;
+        if (count < HANDSHAKE_BYTES.length) {
+          if (tries > 1) later(ANSWER_MS, () => handshake(tries - 1));
+          else failed(REASON.HANDSHAKE_TIMEOUT);
+        } else if (!reachable()) failed(REASON.NO_AP_FOUND);
+        else if (full()) failed(REASON.ASSOC_TOOMANY);
+        else this.#associated(access, dial);
+      });
+
+    if (!reachable()) return failed(REASON.NO_AP_FOUND);
+    this.node.setChannel(access.node.channel);
+    later(JOIN_TIMEOUT_MS, () => this.#dialling && failed(REASON.HANDSHAKE_TIMEOUT));
+    this.#talk(access, ASSOCIATION_BYTES, (count) => {
+      if (dial !== this.#dial) return;
+      if (count < ASSOCIATION_BYTES.length) later(ANSWER_MS, () => failed(REASON.AUTH_EXPIRE));
+      else if (full()) failed(REASON.ASSOC_TOOMANY);
       // The four-way handshake is repeated for some seconds before it is given up.
-      events.after(3000, () => dial === this.#dial && this.#dialFailed(ssid, mac, REASON.HANDSHAKE_TIMEOUT));
-      return;
-    }
-    const known = access.stations.get(this.node.mac);
-    if (!known && access.stations.size >= access.node.limits.stations) {
-      this.#dialFailed(ssid, mac, REASON.ASSOC_TOOMANY);
-      return;
-    }
+      else if (access.accessPoint.password !== this.station.password)
+        later(3000, () => failed(REASON.HANDSHAKE_TIMEOUT));
+      else handshake(HANDSHAKE_TRIES);
+    });
+  }
+
+  #associated(access: WifiDriver, dial: number): void {
+    const { events, options } = this.node.world;
     this.#dialling = false;
     access.admit(this);
     this.link = access;
     this.node.setChannel(access.node.channel);
-    const { authMode } = access.accessPoint;
+    const { ssid, authMode } = access.accessPoint;
+    const mac = access.node.accessPointMac;
     this.#post({ type: "STA_CONNECTED", ssid, mac, channel: access.node.channel, authMode });
+    const ask = (doublings: number): void => {
+      if (dial !== this.#dial || this.link !== access) return;
+      this.#talk(access, DHCP_BYTES, (count) => {
+        if (dial !== this.#dial || this.link !== access) return;
+        if (count === DHCP_BYTES.length) this.#gotAddress(access);
+        else events.after(DHCP_RETRY_MS << doublings, () => ask(Math.min(doublings + 1, 6)));
+      });
+    };
     const [least, most] = options.addressDelayMs;
-    events.after(this.node.random.between(least, most), () => {
-      if (dial === this.#dial && this.link === access) this.#gotAddress(access);
-    });
+    events.after(this.node.random.between(least, most), () => ask(0));
     this.checkLink();
   }
 

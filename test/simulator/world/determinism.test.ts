@@ -6,7 +6,7 @@ import { startChips } from "./test-port";
 
 /** A tree of nodes that join, broadcast, talk TCP, lose links and restart; the hash covers every frame on air. */
 function trace(seed: number): { hash: string; frames: number; messages: number } {
-  const world = new World({ seed, radio: { loss: { p: 0.05, r: 0.4 } } });
+  const world = new World({ seed, radio: { loss: { mean: 0.2, burst: 30 } } });
   const hash = createHash("sha256");
   let frames = 0;
   let messages = 0;

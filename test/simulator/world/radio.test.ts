@@ -1,6 +1,6 @@
 import { exchangeAirtime, frameAirtime } from "../../../host-tools/simulator/airtime";
 import { EventQueue } from "../../../host-tools/simulator/events";
-import { LossTable, bursts, meanLoss, type LossModel } from "../../../host-tools/simulator/loss";
+import { LossTable, type LossModel } from "../../../host-tools/simulator/loss";
 import {
   Radio,
   TRANSMIT_QUEUE,
@@ -195,27 +195,61 @@ describe("Radio", () => {
 });
 
 describe("loss", () => {
-  function draw(model: LossModel, count: number): { share: number; meanBurst: number } {
+  /** Looks at a link every `everyMs`: the share of looks at which frames are lost, and the mean length in ms of a run. */
+  function draw(model: LossModel, count: number, everyMs: number): { share: number; meanBurst: number } {
     const table = new LossTable(new Random(3), model);
     let lost = 0;
     let runs = 0;
     let before = false;
     for (let i = 0; i < count; i++) {
-      const now = table.lost(1, 2);
+      const now = table.lost(1, 2, i * everyMs);
       if (now) lost++;
       if (now && !before) runs++;
       before = now;
     }
-    return { share: lost / count, meanBurst: runs ? lost / runs : 0 };
+    return { share: lost / count, meanBurst: runs ? (lost * everyMs) / runs : 0 };
   }
 
-  test("Bernoulli and Gilbert-Elliott links lose their mean share in bursts of their mean length", () => {
-    expect(draw(0.05, 40_000).share).toBeCloseTo(0.05, 2);
-    const bursty = draw(bursts(0.1, 5), 40_000);
-    expect(bursty.share).toBeCloseTo(0.1, 1);
-    expect(Math.abs(bursty.meanBurst - 5)).toBeLessThan(0.5);
-    expect(meanLoss(bursts(0.1, 5))).toBeCloseTo(0.1, 9);
-    expect(draw(0, 1000).share).toBe(0);
+  test("links lose their mean share, whatever they carry", () => {
+    expect(draw(0.05, 40_000, 1).share).toBeCloseTo(0.05, 2);
+    expect(draw(0, 1000, 1).share).toBe(0);
+    for (const everyMs of [1, 20, 1000]) {
+      expect(Math.abs(draw({ mean: 0.2, burst: 50 }, 60_000, everyMs).share - 0.2)).toBeLessThan(0.02);
+    }
+  });
+
+  test("bursts have their mean length in time, not in frames", () => {
+    expect(Math.abs(draw({ mean: 0.1, burst: 50 }, 400_000, 1).meanBurst - 50)).toBeLessThan(5);
+    // Looks that are far apart know nothing of each other: a run is 1 / (1 - 0.2) looks.
+    expect(draw({ mean: 0.2, burst: 50 }, 40_000, 1000).meanBurst).toBeCloseTo(1250, -2);
+  });
+
+  test("a burst longer than the tries of an acknowledged frame loses it; tries outlast a short one", () => {
+    const failures = [5, 200].map((burst) => {
+      const { events, radio } = setUp({ loss: { mean: 0.2, burst } });
+      const [a, b] = [transmitter(1), transmitter(2)];
+      let failed = 0;
+      for (let i = 0; i < 1000; i++) {
+        radio.send(a, { to: b, bytes: 100, kind: "tcp", done: (got) => void (got.length || failed++) });
+        events.run((i + 1) * 1000);
+      }
+      return failed / 1000;
+    });
+    expect(failures[0]).toBeLessThan(0.03);
+    expect(failures[1]).toBeGreaterThan(0.12);
+    expect(failures[1]).toBeLessThan(0.2);
+  });
+
+  test("a frame whose acknowledgement is lost is repeated, and received once", () => {
+    const { events, radio } = setUp();
+    const [a, b] = [transmitter(1), transmitter(2)];
+    radio.loss.set(b.id, a.id, 1);
+    let got = 0;
+    radio.send(a, { to: b, bytes: 100, kind: "tcp", done: (received) => (got += received.length) });
+    events.run(1000);
+    expect(got).toBe(1);
+    expect(radio.statistics.byKind["tcp"]!.frames).toBe(7);
+    expect(radio.statistics.undelivered).toBe(0);
   });
 
   test("each directed link has its own luck, untouched by the others", () => {
@@ -224,16 +258,17 @@ describe("loss", () => {
     const draws: boolean[] = [];
     const again: boolean[] = [];
     for (let i = 0; i < 50; i++) {
-      draws.push(alone.lost(1, 2));
-      busy.lost(2, 1);
-      busy.lost(1, 3);
-      again.push(busy.lost(1, 2));
+      draws.push(alone.lost(1, 2, i));
+      busy.lost(2, 1, i);
+      busy.lost(1, 3, i);
+      again.push(busy.lost(1, 2, i));
     }
     expect(again).toEqual(draws);
   });
 
   test("numbers that are no chances are refused", () => {
     expect(() => new LossTable(new Random(1), 1.5)).toThrow(RangeError);
-    expect(() => new LossTable(new Random(1), { p: 0.1, r: NaN })).toThrow(RangeError);
+    expect(() => new LossTable(new Random(1), { mean: 0.1, burst: 0 })).toThrow(RangeError);
+    expect(() => new LossTable(new Random(1), { mean: 1, burst: 10 })).toThrow(RangeError);
   });
 });

@@ -86,7 +86,7 @@ describe("TCP between virtual ESP32s", () => {
 
   test("bytes arrive in order, in pieces of at most 536, under loss and with a slow reader", () => {
     const { world, root, leaf, run } = pair(4);
-    world.setLoss({ p: 0.2, r: 0.3 });
+    world.setLoss({ mean: 0.3, burst: 50 });
     let got = "";
     let longest = 0;
     serve(root, [], (_socket, bytes) => {
@@ -105,6 +105,30 @@ describe("TCP between virtual ESP32s", () => {
     expect(got === sent).toBe(true);
     expect(longest).toBe(536);
     expect(world.radio.statistics.retries).toBeGreaterThan(0);
+  });
+
+  test("a connect whose packets a link loses holds the interpreter, and fails after twenty seconds", () => {
+    const { world, root, leaf, run } = pair();
+    serve(root, [], () => {});
+    const held: number[] = [];
+    const connect = (): void =>
+      leaf.run(() => {
+        const before = leaf.now();
+        try {
+          leaf.net.connect({ host: "10.0.1.1", port: PORT });
+        } finally {
+          held.push(Math.round(leaf.now() - before));
+        }
+      });
+    connect();
+    run(30_000);
+    expect(held[0]).toBeLessThan(30);
+    expect(leaf.errors).toEqual([]);
+    world.radio.loss.set(root.node.id, leaf.node.id, 1);
+    connect();
+    run(30_000);
+    expect(held[1]).toBe(20_000);
+    expect(leaf.errors).toEqual([new Error("Unable to create socket")]);
   });
 
   test("a receive buffer asked for by a datagram socket also makes TCP pieces longer", () => {

@@ -14,6 +14,8 @@ export interface TestChip {
   errors: unknown[];
   /** Runs code as an interpreter event. */
   run(code: () => void): void;
+  /** The time as the running event has it, ms. */
+  now(): number;
   /** Holds the interpreter busy. */
   busy(ms: number): void;
   down(farewell?: boolean): void;
@@ -72,6 +74,7 @@ export function startChip(world: World, node: WorldNode): TestChip {
     node,
     errors,
     run: (code) => port.deliver(code, "test"),
+    now: port.now,
     busy: (ms) => port.deliver(() => void (at += ms), "busy"),
     down(farewell = false) {
       alive = false;

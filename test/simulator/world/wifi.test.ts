@@ -81,6 +81,67 @@ describe("Wifi of a virtual ESP32", () => {
     expect(errors).toEqual([reason]);
   });
 
+  test("an access point that hears nothing of a station is found, and not joined", () => {
+    const world = new World(quiet);
+    const [root, leaf] = startChips(world, 2) as [TestChip, TestChip];
+    joinAll(world, root, []);
+    world.radio.loss.set(leaf.node.id, root.node.id, 1);
+    const errors: unknown[] = [];
+    leaf.run(() => leaf.Wifi.connect("net-1", { password: "password" }, (error: unknown) => errors.push(error)));
+    world.events.run(world.events.now() + 60_000);
+    expect(errors).toEqual(["AUTH_EXPIRE"]);
+    // Seven tries for each of three attempts, and no frame beyond the first of a join.
+    expect(world.radio.statistics.byKind["join"]!.frames).toBe(21);
+    expect(root.node.driver.stations.size).toBe(0);
+  });
+
+  test("frames of a join that bursts take are sent again until the station has an address", () => {
+    let joined = 0;
+    for (let seed = 0; seed < 20; seed++) {
+      const world = new World({ seed, radio: { shadowingDb: 0, loss: { mean: 0.2, burst: 100 } } });
+      const [root, leaf] = startChips(world, 2) as [TestChip, TestChip];
+      joinAll(world, root, []);
+      leaf.run(() => leaf.Wifi.connect("net-1", { password: "password" }));
+      world.events.run(world.events.now() + 30_000);
+      if (leaf.Wifi.getIP().ip === "10.0.1.2") joined++;
+    }
+    // One connect() is three attempts; each needs four frames in a row that no burst outlasts.
+    expect(joined).toBeGreaterThan(14);
+  });
+
+  test("an access point that dies in the middle of a join is given up", () => {
+    const world = new World(quiet);
+    const [root, leaf] = startChips(world, 2) as [TestChip, TestChip];
+    joinAll(world, root, []);
+    const errors: unknown[] = [];
+    leaf.run(() => leaf.Wifi.connect("net-1", { password: "password" }, (error: unknown) => errors.push(error)));
+    world.observe((frame) => {
+      if (frame.kind === "join" && root.node.on) world.events.after(0, () => root.down());
+    });
+    world.events.run(world.events.now() + 60_000);
+    expect(errors).toEqual(["NO_AP_FOUND"]);
+  });
+
+  test("a scan misses an access point when the link is bad for as long as it listens", () => {
+    const heard = [0, 0.2, 0.9].map((mean) => {
+      const world = new World({ seed: 5, radio: { shadowingDb: 0, loss: mean && { mean, burst: 400 } } });
+      const [root, node] = startChips(world, 2) as [TestChip, TestChip];
+      root.run(() => root.Wifi.startAP("one", { channel: 3 }));
+      let count = 0;
+      for (let i = 0; i < 100; i++) {
+        node.run(() => node.Wifi.scan((list: unknown[]) => (count += list.length)));
+        world.events.run(world.events.now() + 5000);
+      }
+      return count;
+    });
+    // Two scans of a hundred miss what they should hear, for whatever reason.
+    expect(heard[0]).toBeGreaterThan(95);
+    expect(heard[1]).toBeGreaterThan(80);
+    expect(heard[1]).toBeLessThan(97);
+    expect(heard[2]).toBeLessThan(40);
+    expect(heard[2]).toBeGreaterThan(5);
+  });
+
   test("setAPIP works and reports a failure; wrong arguments throw", () => {
     const world = new World(quiet);
     const [root] = startChips(world, 1) as [TestChip];
