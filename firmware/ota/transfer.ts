@@ -150,6 +150,7 @@ export function createTransfer(node: UpdateNode, s: Session, serving: boolean, r
       n: set.size,
       p: percent(),
       r: repaired,
+      u: server.stats.chunks + server.stats.pieces,
       e: refused || node.error,
       v: node.identity.version,
     });

@@ -141,6 +141,9 @@ export interface PushReport {
   encodingWhy: string;
   transport: Transport;
   state: "done" | "interrupted" | "preview";
+  /** Chunk frames sent, and the least that as many senders need; 0 when unknown. */
+  transmissions: number;
+  lowerBound: number;
   /** Seconds from the first offer. */
   seconds: number;
   nodes: (Omit<NodeProgress, "doneAfter" | "node"> & { node: string; seconds: number })[];
@@ -174,7 +177,10 @@ function text(report: PushReport, { colors }: CommandContext): string {
   const second = whole
     ? `for nodes without its base: image ${whole.id}, ${whole.encoding}, ${whole.chunks} chunks`
     : "";
-  return [head, second, encodingWhy, list, end].filter((line) => line !== "").join("\n");
+  const { transmissions, lowerBound } = report;
+  const ratio = lowerBound ? `, ${(transmissions / lowerBound).toFixed(2)} x the least possible (${lowerBound})` : "";
+  const sent = transmissions ? `${transmissions} chunk frames were sent${ratio}` : "";
+  return [head, second, encodingWhy, list, sent, end].filter((line) => line !== "").join("\n");
 }
 
 export function addPushOptions(command: Command): Command {
@@ -329,6 +335,7 @@ export const push: CommandDefinition = {
         whole: whole && imageFacts(whole),
         encodingWhy: why,
         transport: options.transport,
+        ...(job?.counts() ?? { transmissions: 0, lowerBound: 0 }),
         state: options.dryRun ? "preview" : signal.aborted ? "interrupted" : "done",
         seconds: (engine.now() - began) / 1000,
         nodes: nodes.map(({ doneAfter, node, ...rest }) => ({

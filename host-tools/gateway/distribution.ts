@@ -23,6 +23,8 @@ export interface NodeReport {
   chunks: number;
   total: number;
   repaired: number;
+  /** Chunk frames that it sent to others while it took the image itself, those that were sent again included. */
+  sent: number;
   error: string;
   /** What it runs. */
   version: string;
@@ -39,6 +41,8 @@ export interface Distribution {
   drop(): void;
   /** Nodes that run the image restart into the one before. */
   rollBack(nodes: readonly number[]): void;
+  /** Chunk frames that the computer's node sent since it serves what it serves now. */
+  sent(): number;
   onReport(listener: (report: NodeReport) => void): () => void;
   /** Ids of the nodes in the mesh, the computer's own not among them. */
   members(): number[];
@@ -98,6 +102,7 @@ export function readReport(pkg: Package, imageId: string): NodeReport | null {
     chunks: count(pkg.h, 1e6),
     total: count(pkg.n, 1e6),
     repaired: count(pkg.r, 1e6),
+    sent: count(pkg.u, 1e6),
     error: text(pkg.e),
     version: text(pkg.v),
   };
@@ -141,6 +146,10 @@ export function createDistribution(
     activate: (nodes) => send(PACKAGE_ACTIVATE, nodes, {}),
     drop: () => send(PACKAGE_ABORT, null, {}),
     rollBack: (nodes) => send(PACKAGE_ROLLBACK, nodes, {}, true),
+    sent() {
+      const stats = gateway.receiver.served();
+      return stats ? stats.chunks + stats.pieces : 0;
+    },
     onReport(listener) {
       listeners.add(listener);
       return () => void listeners.delete(listener);

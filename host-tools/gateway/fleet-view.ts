@@ -129,7 +129,10 @@ export interface RolloutView {
   nodes: RolloutNode[];
   /** What the preview found: ids. */
   preview: { update: number[]; current: number[]; offline: number[]; incompatible: number[] };
-  /** Chunk transmissions, and the least that the tree allows; 0 when nobody counts them. */
+  /**
+   * Chunk frames that the computer and the nodes sent, those sent again included, and the least that as many senders need;
+   * 0 when nobody counted them. A node counts until it restarts.
+   */
   transmissions: number;
   lowerBound: number;
   startedAt: number;

@@ -2,7 +2,7 @@
 import type { EspalierNode } from "../../firmware/node";
 import { WRONG_BASE } from "../../firmware/ota/policy";
 import type { Telemetry } from "../../firmware/wire/telemetry";
-import type { Image } from "../build/image";
+import { blobChunks, type Image } from "../build/image";
 import { createDistribution, type NodeReport, type Transport } from "./distribution";
 
 export interface PushOptions {
@@ -42,6 +42,11 @@ export interface NodeProgress {
 export interface Push {
   readonly progress: Map<number, NodeProgress>;
   phase(): "distributing" | "activating" | "done" | "aborted";
+  /**
+   * Chunk frames that the computer and the targets sent, those sent again included, and the least that as many senders
+   * need; 0 where a whole image went out beside its delta. A node counts until it restarts.
+   */
+  counts(): { transmissions: number; lowerBound: number };
   /** To be called with every telemetry frame that the gateway receives. */
   telemetry(frame: Telemetry): void;
   /** Tells the nodes to drop the image. Nodes that have verified and activated it go on: too late. */
@@ -83,6 +88,9 @@ export function startPush(gateway: EspalierNode, image: Image, options: PushOpti
     p.state !== "silent" || engine.now() - began <= (options.answerWithin ?? Infinity);
   const each = (test: (p: NodeProgress) => boolean): boolean => [...progress.values()].filter(expected).every(test);
   const timers: number[] = [];
+  /** Chunk frames that nodes sent, and that the computer's node had sent when it ended. */
+  const sent = new Map<number, number>();
+  let own = -1;
   /** When a node said that it runs the image; its telemetry is to confirm that. */
   const currentSince = new Map<number, number>();
   /** Nodes that refused the delta for what they run. */
@@ -91,6 +99,7 @@ export function startPush(gateway: EspalierNode, image: Image, options: PushOpti
   const finish = (as: "done" | "aborted"): void => {
     phase = as;
     for (const timer of timers) engine.cancel(timer);
+    own = distribution.sent();
     done();
   };
 
@@ -156,6 +165,7 @@ export function startPush(gateway: EspalierNode, image: Image, options: PushOpti
     p.total = report.total || p.total;
     p.percent = report.percent;
     p.repaired = report.repaired;
+    sent.set(report.node, Math.max(report.sent, sent.get(report.node) ?? 0));
     p.error = report.error;
     if (!p.versionBefore) p.versionBefore = report.version;
   };
@@ -170,6 +180,11 @@ export function startPush(gateway: EspalierNode, image: Image, options: PushOpti
   return {
     progress,
     phase: () => phase,
+    counts() {
+      const all = [own < 0 ? distribution.sent() : own, ...sent.values()];
+      const least = (image.chunks.length + blobChunks(image)) * all.filter((count) => count > 0).length;
+      return { transmissions: all.reduce((sum, count) => sum + count, 0), lowerBound: words.size > 1 ? 0 : least };
+    },
     telemetry(frame) {
       const p = progress.get(frame.node);
       if (!p) return;

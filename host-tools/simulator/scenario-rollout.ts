@@ -99,6 +99,7 @@ export function startScenarioRollout(
   return {
     progress,
     view: () => rollout.view(),
+    counts: () => rollout.view(),
     phase: () => (isOver(rollout.record()) ? "done" : "distributing"),
     telemetry(frame) {
       for (const listener of [...frames]) listener(frame);

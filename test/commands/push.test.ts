@@ -1,7 +1,7 @@
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
-import { assemble, makeImage } from "../../host-tools/build/image";
+import { assemble, blobChunks, makeImage } from "../../host-tools/build/image";
 import { encodeImageFile } from "../../host-tools/build/image-file";
 import { COMMANDS } from "../../host-tools/commands";
 import { nodeIds } from "../../host-tools/commands/push";
@@ -53,7 +53,11 @@ async function run(line: string[], interrupt?: (progress: string, press: () => v
 it("updates every node, one that restarts in the middle too", async () => {
   const { code, out } = await run([file, "--via", via, "--json"]);
   expect(code).toBe(0);
-  const report = JSON.parse(out) as { nodes: { node: string; seconds: number }[] };
+  const report = JSON.parse(out) as {
+    transmissions: number;
+    lowerBound: number;
+    nodes: { node: string; seconds: number }[];
+  };
   expect(report).toMatchObject({
     ok: true,
     state: "done",
@@ -64,6 +68,10 @@ it("updates every node, one that restarts in the middle too", async () => {
     ],
   });
   for (const { seconds } of report.nodes) expect(seconds).toBeGreaterThan(0);
+  // By the computer and the first node, which the second one hangs on.
+  expect(report.lowerBound).toBe(2 * (build.image.chunks.length + blobChunks(build.image)));
+  const ratio = report.transmissions / report.lowerBound;
+  expect([ratio >= 1, ratio < 1.5]).toEqual([true, true]);
 });
 
 it("updates only the node that is named", async () => {

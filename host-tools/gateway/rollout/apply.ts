@@ -49,6 +49,7 @@ export function plan(event: EventOf<"planned">): RolloutRecord {
       chunks: 0,
       total: 0,
       repaired: 0,
+      sent: 0,
       error: "",
       health: "",
       versionBefore: version,
@@ -185,7 +186,7 @@ function onSample(record: RolloutRecord, event: EventOf<"sample">): RolloutRecor
 }
 
 function onReport(record: RolloutRecord, event: EventOf<"report">): RolloutRecord {
-  const { at, state, percent, chunks, total, repaired, error, version } = event;
+  const { at, state, percent, chunks, total, repaired, sent, error, version } = event;
   return withNode(record, event.node, (known) => {
     if (known.phase === "waiting" || known.phase === "queued" || known.phase === "kept") return known;
     const node = {
@@ -195,6 +196,7 @@ function onReport(record: RolloutRecord, event: EventOf<"report">): RolloutRecor
       chunks: chunks || known.chunks,
       total: total || known.total,
       repaired: Math.max(repaired, known.repaired),
+      sent: Math.max(sent, known.sent),
       versionBefore: known.versionBefore || version,
     };
     if (state === "current") return seenNew(record, node, at);

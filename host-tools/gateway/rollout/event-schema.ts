@@ -92,6 +92,8 @@ const event = z.discriminatedUnion("kind", [
     chunks: whole,
     total: whole,
     repaired: whole,
+    // Journals of before nodes counted.
+    sent: whole.default(0),
     error: text,
     version: text,
   }),

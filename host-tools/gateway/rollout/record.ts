@@ -69,6 +69,8 @@ export interface NodeRecord {
   chunks: number;
   total: number;
   repaired: number;
+  /** Chunk frames that it sent to others, as it reported. */
+  sent: number;
   error: string;
   health: string;
   versionBefore: string;
@@ -146,6 +148,7 @@ export type RolloutEvent = { at: number } & (
       chunks: number;
       total: number;
       repaired: number;
+      sent: number;
       error: string;
       version: string;
     }

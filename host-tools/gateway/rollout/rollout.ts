@@ -93,6 +93,9 @@ export function createRollout(planned: EventOf<"planned"> | null, ports: Rollout
   const both = whole ? [distribution, whole] : [distribution];
   /** The one whose image the computer's node has for others; unknown at first, where there are two. */
   let serving = whole ? null : distribution;
+  /** Chunk frames sent while something else was served. */
+  let sentBefore = 0;
+  const ownFrames = (): number => sentBefore + (serving?.sent() ?? 0);
   const listeners = {
     change: new Set<(view: RolloutView) => void>(),
     event: new Set<(event: MeshEvent) => void>(),
@@ -148,7 +151,7 @@ export function createRollout(planned: EventOf<"planned"> | null, ports: Rollout
 
   function changed(): void {
     if (listeners.change.size === 0) return;
-    const view = viewOf(record, live);
+    const view = viewOf(record, live, ownFrames());
     for (const listener of [...listeners.change]) listener(view);
   }
 
@@ -177,7 +180,10 @@ export function createRollout(planned: EventOf<"planned"> | null, ports: Rollout
   }
 
   function offer(nodes: readonly number[] | null, from: Distribution): void {
-    if (serving !== from) from.serve();
+    if (serving !== from) {
+      sentBefore = ownFrames();
+      from.serve();
+    }
     serving = from;
     from.offer(nodes);
   }
@@ -288,7 +294,7 @@ export function createRollout(planned: EventOf<"planned"> | null, ports: Rollout
 
   return {
     record: () => record,
-    view: () => viewOf(record, live),
+    view: () => viewOf(record, live, ownFrames()),
     start() {
       if (record.state === "preview") act({ at: ports.now(), kind: "started" });
     },

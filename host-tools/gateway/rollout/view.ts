@@ -33,8 +33,27 @@ function nodeView(record: RolloutRecord, node: NodeRecord, live: NodeReport | un
   };
 }
 
-/** `live` holds what nodes reported since the journal's last entry about them. */
-export function viewOf(record: RolloutRecord, live: ReadonlyMap<number, NodeReport> = new Map()): RolloutView {
+/**
+ * Chunk frames of all that counted theirs, and the least that as many senders need. A wave in which the whole image went
+ * out beside its delta has no such bound.
+ */
+function transmissionsOf(record: RolloutRecord, live: ReadonlyMap<number, NodeReport>, own: number) {
+  const counts = [
+    own,
+    ...Object.values(record.nodes).map(({ node, sent }) => Math.max(sent, live.get(node)?.sent ?? 0)),
+  ];
+  const mixed = record.waves.some(({ wholeAt }) => wholeAt > 0);
+  return {
+    transmissions: counts.reduce((sum, count) => sum + count, 0),
+    lowerBound: mixed ? 0 : record.image.chunks * counts.filter((count) => count > 0).length,
+  };
+}
+
+/**
+ * @param live what nodes reported since the journal's last entry about them
+ * @param own chunk frames that the computer itself sent
+ */
+export function viewOf(record: RolloutRecord, live: ReadonlyMap<number, NodeReport> = new Map(), own = 0): RolloutView {
   const { id, state, image, policy, preview, startedAt, endedAt, reason } = record;
   return {
     id,
@@ -59,8 +78,7 @@ export function viewOf(record: RolloutRecord, live: ReadonlyMap<number, NodeRepo
     })),
     nodes: Object.values(record.nodes).map((node) => nodeView(record, node, live.get(node.node))),
     preview,
-    transmissions: 0,
-    lowerBound: 0,
+    ...transmissionsOf(record, live, own),
     startedAt,
     endedAt,
     reason,

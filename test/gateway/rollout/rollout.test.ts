@@ -44,6 +44,9 @@ test("all at once: no observation, and the failed are named", () => {
   expect(fleet.until(over(rollout), 300)).toBe(true);
   expect(rollout.view()).toMatchObject({ state: "failed", reason: "4 of 5 run 1.1.0; 1 failed (n3: bad-hash)" });
   expect(fleet.nodes.filter(({ image }) => image === NEW)).toHaveLength(4);
+  // The computer's 50 frames, and 41 of each of two nodes that passed the 40 chunks on; n4 took nothing.
+  const senders = fleet.nodes.filter(({ id, image }) => id % 4 === 1 && image === NEW).length;
+  expect(rollout.view()).toMatchObject({ transmissions: 50 + 41 * senders, lowerBound: 40 * (1 + senders) });
 });
 
 describe("a delta", () => {

@@ -76,6 +76,7 @@ export class FakeNode {
       chunks: state === "verified" ? 40 : 0,
       total: 40,
       repaired: 0,
+      sent: state === "verified" && this.id % 4 === 1 ? 41 : 0,
       error,
       version: this.image === NEW ? "1.1.0" : "1.0.0",
     };
@@ -265,6 +266,7 @@ export class FakeFleet {
     };
     return {
       serve: () => void (this.served = form),
+      sent: () => 50,
       offer: (ids) => say("offer", ids) && each(ids, (node) => node.offer(form)),
       activate: (ids) => say("activate", ids) && each(ids, (node) => node.activate()),
       drop: () => say("drop", null) && each(null, (node) => node.drop()),
