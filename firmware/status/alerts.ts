@@ -138,6 +138,7 @@ export function createAlerts(options: AlertOptions) {
 
   /** The nearest lost node between a node and the root, or 0. */
   function lostAbove(id: number): number {
+    "cold";
     return fleet.ancestor(id, function (node) {
       const alert = find(rules.lost, node.id);
       return !!alert && alert.state === "firing";
@@ -218,6 +219,7 @@ export function createAlerts(options: AlertOptions) {
   }
 
   function mute(alert: Alert, by: number): void {
+    "cold";
     if (alert.inhibitedBy === by) return;
     alert.inhibitedBy = by;
     options.changed(alert);
@@ -231,7 +233,10 @@ export function createAlerts(options: AlertOptions) {
 
   return {
     list: list,
-    find: byName,
+    find: function (rule: string, node: number): Alert | null {
+      "cold";
+      return byName(rule, node);
+    },
     /** Holds all rules against a node; after new values, and every few seconds besides. */
     look: function (node: FleetNode, now: number): void {
       "cold";

@@ -138,7 +138,7 @@ export function createFleet(options: FleetOptions) {
     if (nodes.length >= options.limit) {
       let oldest = 0;
       for (let i = 1; i < nodes.length; i++) if (nodes[i].aliveAt < nodes[oldest].aliveAt) oldest = i;
-      remove(nodes[oldest].id);
+      forgetNode(nodes[oldest].id);
     }
     const metrics = new Float32Array(METRIC_COUNT);
     for (let i = 0; i < METRIC_COUNT; i++) metrics[i] = NaN;
@@ -164,7 +164,7 @@ export function createFleet(options: FleetOptions) {
     return node;
   }
 
-  function remove(id: number): void {
+  function forgetNode(id: number): void {
     "cold";
     for (let i = 0; i < nodes.length; i++) {
       if (nodes[i].id !== id) continue;
@@ -220,7 +220,7 @@ export function createFleet(options: FleetOptions) {
   }
 
   /** Takes new values of a node. */
-  function observe(t: Telemetry, now: number): FleetNode {
+  function takeValues(t: Telemetry, now: number): FleetNode {
     "cold";
     let node = find(t.node);
     const fresh = !node || !node.heardAt;
@@ -276,6 +276,7 @@ export function createFleet(options: FleetOptions) {
 
   /** Metrics that change by themselves as time goes by. */
   function refresh(node: FleetNode, now: number): void {
+    "cold";
     const metrics = node.metrics;
     const time = seconds(now);
     if (!node.heardAt) return;
@@ -288,7 +289,8 @@ export function createFleet(options: FleetOptions) {
   }
 
   /** To be called for each node every few seconds: time goes by, and a node that should have spoken is asked whether it is there. */
-  function sweep(node: FleetNode, now: number): void {
+  function timePasses(node: FleetNode, now: number): void {
+    "cold";
     refresh(node, now);
     const missed = node.metrics[MISSED];
     if (!hooks.probe || !(missed > FIRST_PROBE)) return;
@@ -322,14 +324,25 @@ export function createFleet(options: FleetOptions) {
   return {
     nodes: nodes,
     find: find,
-    observe: observe,
-    sweep: sweep,
+    // Functions that are written here are fetched from flash for each call; by name they would stay in memory.
+    takeValues: function (t: Telemetry, now: number): FleetNode {
+      "cold";
+      return takeValues(t, now);
+    },
+    timePasses: function (node: FleetNode, now: number): void {
+      "cold";
+      timePasses(node, now);
+    },
     /** What the node said last is too old to judge by. */
     stale: function (node: FleetNode, now: number): boolean {
+      "cold";
       return now - node.heardAt > STALE * node.interval;
     },
     values: values,
-    forget: remove,
+    forgetNode: function (id: number): void {
+      "cold";
+      forgetNode(id);
+    },
     /** A node is known to be there, from a mesh's tree, before it has told anything. */
     present: function (id: number, now: number): FleetNode {
       "cold";
@@ -366,6 +379,7 @@ export function createFleet(options: FleetOptions) {
     },
     /** Calls for each ancestor of a node, the nearest first, until `test` is true; that one's id, or 0. */
     ancestor: function (id: number, test: (node: FleetNode) => boolean): number {
+      "cold";
       let at = find(id);
       for (let hops = 0; at && at.parent && at.parent !== id && hops < MOST_HOPS; hops++) {
         at = find(at.parent);

@@ -89,7 +89,7 @@ export function rootTelemetry(engine: Engine, mesh: Mesh): (frames: Bytes) => vo
     const node = fleet.nodes[turn % (fleet.nodes.length || 1)];
     if (!node) return;
     const now = engine.now();
-    fleet.sweep(node, now);
+    fleet.timePasses(node, now);
     alerts.look(node, now);
   }
 
@@ -98,7 +98,7 @@ export function rootTelemetry(engine: Engine, mesh: Mesh): (frames: Bytes) => vo
     function (t: Telemetry) {
       // In an event of its own, as everything here that takes long.
       engine.after(1, function () {
-        fleet.observe(t, engine.now());
+        fleet.takeValues(t, engine.now());
         if (status.observed) status.observed(t);
       });
     },

@@ -40,7 +40,11 @@ export const INTERNAL: Readonly<Record<string, readonly string[]>> = {
   "ota/trust.ts": ["Trust"],
   "ota/update-node.ts": ["Identity", "ReceiverStats", "UpdateNode"],
   "node.ts": ["NodeParts", "EspalierNode"],
+  "status/alerts.ts": ["AlertOptions"],
+  "status/fleet.ts": ["FleetNode", "FleetHooks", "FleetOptions"],
   "status/reporter.ts": ["Reporter"],
+  "status/root.ts": ["RootStatus"],
+  "status/rules.ts": ["RuleSet"],
   "status/stream.ts": ["Stream"],
   "wire/bitmap.ts": ["Bitmap"],
 };

@@ -171,7 +171,7 @@ export function createCollector(session: MeshSession, options: CollectorOptions 
   }
 
   function take(frame: Telemetry): void {
-    const node = fleet.observe(frame, session.now());
+    const node = fleet.takeValues(frame, session.now());
     alerts.look(node, session.now());
     emit("node", viewOf(node));
     topologyChanged();
@@ -221,10 +221,10 @@ export function createCollector(session: MeshSession, options: CollectorOptions 
     fleet.compareVersions();
     for (const node of [...fleet.nodes]) {
       if (!node.heardAt && now - node.aliveAt > FORGET_MS) {
-        fleet.forget(node.id);
+        fleet.forgetNode(node.id);
         continue;
       }
-      fleet.sweep(node, now);
+      fleet.timePasses(node, now);
       alerts.look(node, now);
     }
     topologyChanged();

@@ -96,7 +96,8 @@ describeEngine("the bundle of a node", () => {
     return { slot, starts, out: run.stdout, flash: run.flash! };
   }
 
-  it("starts from slot 0, fits, and tells who it is", async () => {
+  /** Variables before anything runs, and what the test's own radio and samples take. */
+  function costOfTest(): { empty: number; shimCost: number } {
     const empty = Number(/@(\d+)/.exec(runScript("print('@'+process.memory().usage)").stdout)![1]);
     const { board, prelude } = real;
     const onlyShim = { board, loader: `${prelude}${shim}require("Wifi")`, settings: {} as Settings, ...sensor };
@@ -104,6 +105,34 @@ describeEngine("the bundle of a node", () => {
       flash: provision(onlyShim),
     });
     const shimCost = Number(/@(\d+)/.exec(alone.stdout)![1]) - empty;
+    return { empty, shimCost };
+  }
+
+  const broker = { host: "127.0.0.1", port: 9, prefix: "mesh" };
+  it.each([
+    ["node", {}],
+    ["root", {}],
+    ["bridge", { bridge: broker }],
+  ])(
+    "of the role %s leaves a board what its budget says",
+    async (role, more) => {
+      const made = await build("apps/sensor.ts", "1.0.0", "raw", role);
+      const mesh = { meshName: PRODUCT, password: "", port: await freePort(), channel: 1, root: true };
+      const node = boot(await flashFor(real, shim, { role, telemetrySeconds: 10, mesh, ...more }, made));
+      node.start();
+      await until("samples", 60, () => node.all("variables").length >= 24);
+      const { shimCost } = costOfTest();
+      const samples = node.all("variables").map(([count]) => count as number);
+      const rest = Math.min(...samples.slice(-10)) - shimCost;
+      console.log(`role ${role}: ${rest} variables at rest, alone in its mesh; bundle ${made.code.length} bytes`);
+      expect(node.errors).toEqual([]);
+      if (real.like) expect(checkBudget(real.board, { bytes: made.code.length }, { rest })).toEqual([]);
+    },
+    120_000,
+  );
+
+  it("starts from slot 0, fits, and tells who it is", async () => {
+    const { empty, shimCost } = costOfTest();
     const node = boot(flash);
     node.start();
     await until("samples", 20, () => node.all("variables").length >= 12);

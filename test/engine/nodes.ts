@@ -89,13 +89,13 @@ export interface Build {
 }
 
 /** @param base what a delta changes */
-export function imageOf(code: string, version: string, encoding: Encoding, base?: string): Image {
-  return makeImage({ code, product: PRODUCT, hardware: "ESP32", role: "node", version, encoding, base });
+export function imageOf(code: string, version: string, encoding: Encoding, base?: string, role = "node"): Image {
+  return makeImage({ code, product: PRODUCT, hardware: "ESP32", role, version, encoding, base });
 }
 
-export async function build(app: string, version: string, encoding: Encoding): Promise<Build> {
-  const { code } = await bundle({ app, role: "node", board: "esp32-devkitc", version });
-  return { code, image: imageOf(code, version, encoding) };
+export async function build(app: string, version: string, encoding: Encoding, role = "node"): Promise<Build> {
+  const { code } = await bundle({ app, role, board: "esp32-devkitc", version });
+  return { code, image: imageOf(code, version, encoding, undefined, role) };
 }
 
 /** The flash of a new node. */

@@ -10,7 +10,7 @@ const frame = (node: number): Telemetry => ({ ...zero, magic: 0xe1, node, uptime
 
 function fleetOf(nodes: number, limit = 1000) {
   const fleet = createFleet({ crc32: crc, interval: 60_000, limit, hooks: {} });
-  for (let node = 1; node <= nodes; node++) fleet.observe(frame(node), node * 1000);
+  for (let node = 1; node <= nodes; node++) fleet.takeValues(frame(node), node * 1000);
   return fleet;
 }
 
