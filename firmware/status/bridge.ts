@@ -205,22 +205,6 @@ export function createBridge(engine: Engine, mesh: Mesh, settings: BridgeSetting
     }
   }
 
-  function observe(t: Telemetry): void {
-    "cold";
-    let node = find(t.node);
-    if (!node) {
-      if (nodes.length >= MAX_NODES) return;
-      node = { id: t.node, frame: "", at: 0, time: 0, lost: false, alerts: 0, since: 0, fresh: false };
-      nodes.push(node);
-    }
-    node.frame = encodeTelemetry(t, engine.crc32);
-    node.at = engine.now();
-    node.time = unixTime();
-    node.lost = false;
-    node.fresh = true;
-    compare(node, t.alerts & TOLD);
-  }
-
   function answer(name: string, result: string, error: string): void {
     "cold";
     mqtt.publish(
@@ -319,7 +303,21 @@ export function createBridge(engine: Engine, mesh: Mesh, settings: BridgeSetting
         tick();
       });
     },
-    observe: observe,
+    observe: function (t: Telemetry): void {
+      "cold";
+      let node = find(t.node);
+      if (!node) {
+        if (nodes.length >= MAX_NODES) return;
+        node = { id: t.node, frame: "", at: 0, time: 0, lost: false, alerts: 0, since: 0, fresh: false };
+        nodes.push(node);
+      }
+      node.frame = encodeTelemetry(t, engine.crc32);
+      node.at = engine.now();
+      node.time = unixTime();
+      node.lost = false;
+      node.fresh = true;
+      compare(node, t.alerts & TOLD);
+    },
     stats: mqtt.stats,
   };
 }
