@@ -2,7 +2,7 @@
  * Compares what the virtual chip charges with the instructions that a real Espruino executes for the same work, counted
  * by callgrind. Each program runs with N and with 2 N repetitions; the difference leaves start-up out.
  *
- * ESPRUINO=<32-bit Linux build> npx tsx host-tools/bench/interpreter-cost.ts [name ...]
+ * ESPRUINO=<32-bit Linux build> npx tsx host-tools/bench/interpreter-cost.ts [name ... | network]
  */
 import { spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -14,6 +14,7 @@ import { Chip } from "../simulator/chip/chip";
 import { EventQueue } from "../simulator/events";
 import { EVALUATED, firmwareWork } from "./firmware-work";
 import { CostWork, MICRO, NATIVES, REALISTIC, workProgram } from "./cost-work";
+import { NETWORK, chargedOnNetwork } from "./network-work";
 
 export interface CostComparison {
   name: string;
@@ -91,6 +92,20 @@ export async function compareCosts(espruino: string, works: readonly CostWork[])
   return results;
 }
 
+/** Compares traffic, one piece of work after another: time that passes between events is counted, too. */
+export async function compareNetwork(espruino: string): Promise<CostComparison[]> {
+  // Start-up differs by some million from run to run, with the time that passes in it.
+  const times = 150;
+  const results: CostComparison[] = [];
+  for (const { name, program } of NETWORK) {
+    const once = await countInstructions(espruino, program(times));
+    const real = ((await countInstructions(espruino, program(2 * times))) - once) / times;
+    const charged = (chargedOnNetwork(program(2 * times)) - chargedOnNetwork(program(times))) / times;
+    results.push({ name, real, charged, ratio: charged / real });
+  }
+  return results;
+}
+
 export function formatComparison(results: readonly CostComparison[]): string {
   const width = Math.max(...results.map((r) => r.name.length), 4);
   const k = (n: number) => (n / 1000).toFixed(1).padStart(10);
@@ -128,7 +143,9 @@ async function main(): Promise<void> {
   const wanted = process.argv.slice(2);
   const all = [...MICRO, ...NATIVES, ...EVALUATED, ...REALISTIC, ...(await firmwareWork())];
   const works = all.filter((w) => !wanted.length || wanted.includes(w.name));
-  console.log(formatComparison(await compareCosts(espruino, works)));
+  const results = await compareCosts(espruino, works);
+  if (!wanted.length || wanted.includes("network")) results.push(...(await compareNetwork(espruino)));
+  console.log(formatComparison(results));
 }
 
 if (require.main === module) void main();

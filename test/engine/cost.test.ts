@@ -1,7 +1,7 @@
 import { closeSync, openSync, readSync } from "node:fs";
 import { MICRO, NATIVES, REALISTIC } from "../../host-tools/bench/cost-work";
 import { EVALUATED, firmwareWork } from "../../host-tools/bench/firmware-work";
-import { compareCosts, formatComparison, hasValgrind } from "../../host-tools/bench/interpreter-cost";
+import { compareCosts, compareNetwork, formatComparison, hasValgrind } from "../../host-tools/bench/interpreter-cost";
 import { describeEngine } from "./support";
 
 const binary = process.env.ESPRUINO ?? "";
@@ -35,6 +35,12 @@ describeEngine("what the virtual chip charges", () => {
 
   test("agrees within 30 % for the firmware's own chunks, inflating and telemetry", async () => {
     const results = await compareCosts(binary, await firmwareWork());
+    console.log(formatComparison(results));
+    for (const { name, ratio } of results) expect([name, ratio > 0.7 && ratio < 1.3]).toEqual([name, true]);
+  });
+
+  test("agrees within 30 % for datagrams and TCP", async () => {
+    const results = await compareNetwork(binary);
     console.log(formatComparison(results));
     for (const { name, ratio } of results) expect([name, ratio > 0.7 && ratio < 1.3]).toEqual([name, true]);
   });

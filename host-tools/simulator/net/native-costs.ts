@@ -1,7 +1,7 @@
 /**
  * Interpreter instructions spent inside Espruino's own network code, beside the listeners that it calls: callgrind over
- * 40 datagrams of 100 and of 1000 bytes and 40 TCP pieces, on a 32-bit Linux build with the ESP32's 14-byte variables and
- * without optimisation, times 0.54, the ratio of an optimised build's instructions for the interpreter's own work.
+ * datagrams of 100 to 1000 bytes and TCP pieces of 100 to 500, on an optimised 32-bit Linux build with the ESP32's 14-byte
+ * variables. `npm run bench -- costs` compares their sums with the interpreter's; sockets made and closed are older figures.
  */
 export const COST = {
   /** One turn of the idle loop, for each socket. */
@@ -11,15 +11,15 @@ export const COST = {
   accept: 16_200,
   close: 6_264,
   /** A datagram taken in and queued as an event, and each of its bytes. */
-  datagram: 35_640,
-  datagramByte: 383,
+  datagram: 25_000,
+  datagramByte: 277,
   /** A piece of a TCP stream handed on, and each of its bytes. */
-  piece: 20_520,
-  pieceByte: 151,
+  piece: 24_000,
+  pieceByte: 100,
   /** A call of write() or send(). */
-  write: 7_560,
-  writeByte: 227,
+  write: 6_200,
+  writeByte: 161,
   /** Handing bytes to the stack, its "drain" event included. */
-  send: 3_402,
-  sendByte: 96,
+  send: 3_000,
+  sendByte: 70,
 } as const;
