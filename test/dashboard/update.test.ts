@@ -49,6 +49,8 @@ test(
       const running = rollout.locator(".fact", { hasText: "Run the new version" });
       await running.getByText("20 of 20", { exact: true }).waitFor();
       await rollout.locator(".badge.state-done").waitFor();
+      const ratio = await rollout.getByText(/^\d+(\.\d+)? ×$/).innerText();
+      expect(parseFloat(ratio)).toBeGreaterThanOrEqual(1);
       expect(await rollout.locator("tbody tr").count()).toBe(20);
       expect(await rollout.getByText("1.0.0 → 1.1.0").count()).toBe(20);
       await page.locator(".versions li", { hasText: "1.1.0" }).getByText("20 nodes").waitFor();
