@@ -29,8 +29,8 @@ export const DELTA_OUT_OF_BASE = -33;
 
 /** Bytes of one output, unless the chunk ends. */
 const PIECE = 512;
-/** Work of one slice, in units of 150 thousand instructions: what an operation costs, or a piece of a copy. */
-const SLICE = 24;
+/** Work of one slice, in operations and pieces of copies, of up to half a million instructions each. */
+const SLICE = 14;
 
 export interface DeltaPorts {
   /** Decodes heatshrink; null when it cannot. */
@@ -44,7 +44,7 @@ export interface DeltaPorts {
 export interface DeltaDecoder {
   /** Takes a chunk up. Returns DELTA_MORE or an error. */
   take(chunk: Bytes): number;
-  /** Does one slice of a chunk, at most some 50 ms of an ESP32: DELTA_MORE, DELTA_DONE (begin the next one) or an error. */
+  /** Does one slice of a chunk, at most some 80 ms of an ESP32: DELTA_MORE, DELTA_DONE (begin the next one) or an error. */
   step(): number;
   /** Bytes given to `output` so far. */
   written(): number;

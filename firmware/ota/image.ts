@@ -7,7 +7,7 @@
  */
 import type { Bytes, Engine } from "../engine/engine";
 import { PAGE } from "../engine/engine";
-import { hex, u16, unhex } from "../wire/bytes";
+import { hex, u16 } from "../wire/bytes";
 import { SLOT_MANIFEST } from "./layout";
 
 /** Payload encodings that a node can decode. */
@@ -88,7 +88,8 @@ export function manifestText(blob: Bytes): string {
   return length + 2 <= blob.length ? blob.substr(2, length) : "";
 }
 
-function whole(value: unknown, low: number, high: number): boolean {
+/** Whether it is a whole number in bounds. */
+export function whole(value: unknown, low: number, high: number): boolean {
   "cold";
   return typeof value === "number" && value >= low && value <= high && Math.floor(value) === value;
 }
@@ -121,7 +122,7 @@ export function parseManifest(blob: Bytes, slotBytes: number, stageBytes: number
   // A stage page holds four 1024-byte frames; smaller frames are stored at the same stride.
   if (!whole(m.payloadBytes, 1, m.chunkBytes * (stageBytes >> 10))) return "too-large:payload";
   if (m.encoding === "raw" && m.payloadBytes !== m.resultBytes) return ERROR_MANIFEST + ":payloadBytes";
-  if (typeof m.resultHash !== "string" || m.resultHash.length !== 64 || unhex(m.resultHash) === null) {
+  if (typeof m.resultHash !== "string" || m.resultHash.length !== 64 || /[^0-9a-f]/.test(m.resultHash)) {
     return ERROR_MANIFEST + ":resultHash";
   }
   if (m.encoding === "delta") {

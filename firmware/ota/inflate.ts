@@ -63,9 +63,9 @@ const RING = 1280;
 const KEEP = 264;
 /**
  * Literals that one load of input can hold. Their loop looks at nothing but the next code, so this also is what bounds
- * it: some 80 ms of an ESP32.
+ * it: some 60 ms of an ESP32.
  */
-const RUN = 128;
+const RUN = 96;
 /** Where the fast loop stops at the latest. */
 const FULL = RING - RUN - LONGEST - 32;
 /** Bytes of a load: RUN codes of the shortest that a literal has, up to this. */
@@ -461,10 +461,8 @@ export function createInflate(io: InflateIo): Inflate {
       refill();
       if (at > safe && !ended) return INFLATE_WAITING;
     }
-    if (put > FULL) {
-      const full = flush();
-      if (full) return full;
-    }
+    // A slice of its own: the first one takes as long as a run.
+    if (put > FULL) return flush();
     stop = put + most;
     if (stop > FULL) stop = FULL;
     const stopped = run();
@@ -513,7 +511,7 @@ export function createInflate(io: InflateIo): Inflate {
     const F = past;
     const B = base - 1;
     const L = safe;
-    const Q = stop;
+    let Q = stop;
     while (1) {
       while (e >= LITERAL) {
         O[p++] = e >> 5;
@@ -567,6 +565,8 @@ export function createInflate(io: InflateIo): Inflate {
         e = 0;
         break;
       }
+      // It takes as long as six more literals.
+      Q -= 6;
       e = codes.plain(e, b);
       if (e >= LITERAL) continue;
       if (e >= SPECIAL) break;
@@ -576,7 +576,7 @@ export function createInflate(io: InflateIo): Inflate {
         n += 16;
       }
       e &= -32;
-      if (i > L) {
+      if (i > L || p > Q) {
         pending = e >> 5;
         e = 0;
         break;

@@ -13,7 +13,7 @@ import type { UpdateNode } from "./update-node";
 /** Output bytes of the first slice of inflate, and of any: what a slice takes decides the next one's size. */
 const FIRST_SLICE = 64;
 const LEAST_SLICE = 8;
-const MOST_SLICE = 256;
+const MOST_SLICE = 96;
 /** A slice should hold the interpreter for between half of this and this, in milliseconds. */
 const SLICE_MS = 60;
 

@@ -34,12 +34,18 @@ export function sendQuery(node: UpdateNode, id: string | undefined, everybody: b
     version: identity.version,
     n: node.control.nonce(),
   };
+  const list = node.mesh.neighbours();
   if (everybody) node.mesh.sendPackage(question);
-  else
-    for (const one of node.mesh.neighbours()) {
-      question.dest = one.id;
-      node.mesh.sendPackage(question);
-    }
+  else ask();
+
+  // One after another: five neighbours would take a tenth of a second.
+  function ask(): void {
+    const one = list.pop();
+    if (!one) return;
+    question.dest = one.id;
+    node.mesh.sendPackage(question);
+    node.engine.after(1, ask);
+  }
 }
 
 /** Answers such a question if the image lies complete in the stage. */

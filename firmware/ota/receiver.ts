@@ -7,10 +7,11 @@ import { PAGE } from "../engine/engine";
 import { OTA_ANNOUNCE, OTA_DATA, type Package } from "../wire/packages";
 import { unhex } from "../wire/bytes";
 import { FRAME_CHUNK, FRAME_CODED, FRAME_POLL } from "../wire/frames";
-import { MAX_BLOB } from "./image";
+import { MAX_BLOB, whole } from "./image";
 import { MARK, SLOT_BAD, STAGE_GIVEN_UP } from "./layout";
 import { createDownload, type Download } from "./painless";
 import { answerQuery, sendQuery, sourceWanted } from "./peers";
+import { sendReport } from "./report";
 import type { ServerStats } from "./server";
 import {
   newSession,
@@ -22,7 +23,6 @@ import {
   PACKAGE_PIECE,
   PACKAGE_PULL,
   PACKAGE_QUERY,
-  PACKAGE_REPORT,
   PACKAGE_ROLLBACK,
   PACKAGE_SOURCE,
   type Session,
@@ -63,12 +63,6 @@ export interface Receiver {
 /** Set by the build: updates of painlessMesh's own kind are taken as well, in a mesh shared with C++ nodes. */
 declare const PAINLESS_OTA: boolean | undefined;
 
-/** A whole number, in bounds. */
-function within(value: unknown, low: number, high: number): boolean {
-  "cold";
-  return typeof value === "number" && value >= low && value <= high && Math.floor(value) === value;
-}
-
 /** Whether a package that may name the nodes it is for (`only`) is for this one. */
 function meant(pkg: Package, id: number): boolean {
   "cold";
@@ -96,6 +90,8 @@ export function createReceiver(
   /** An image that failed here for its own fault is not taken again before a restart, and with what code. */
   let failedId = "";
   let failedCode = "";
+  /** A report is on its way. */
+  let telling = false;
   const node: UpdateNode = {
     engine: engine,
     mesh: mesh,
@@ -109,30 +105,34 @@ export function createReceiver(
     stats: stats,
     state: "idle",
     error: "",
-    enter: function (state: UpdateState, code: string) {
+    enter: function (state: UpdateState, code?: string) {
       "cold";
       node.state = state;
-      node.error = code;
+      node.error = code || "";
       changed();
-      report();
+      if (telling) return;
+      telling = true;
+      // What led here has held the interpreter long enough.
+      engine.after(1, function () {
+        telling = false;
+        report();
+      });
     },
     fail: function (code: string) {
       "cold";
       const t = transfer;
-      if (t) {
-        if (readStage(stage)) stage.write(STAGE_GIVEN_UP, MARK);
-        if (code !== "aborted") {
-          failedId = t.session.id;
-          failedCode = code;
-        }
-        node.state = "failed";
-        node.error = code;
-        t.report();
+      if (!t) return;
+      if (readStage(stage)) stage.write(STAGE_GIVEN_UP, MARK);
+      if (code !== "aborted") {
+        failedId = t.session.id;
+        failedCode = code;
       }
+      // Told at once: who asks later gets no counts any more.
+      telling = true;
+      node.enter("failed", code);
+      telling = false;
+      t.report();
       end();
-      node.state = "failed";
-      node.error = code;
-      changed();
     },
   };
 
@@ -141,19 +141,7 @@ export function createReceiver(
     "cold";
     if (transfer) transfer.report();
     else if (offered)
-      mesh.sendPackage({
-        type: PACKAGE_REPORT,
-        routing: 1,
-        dest: offered.from,
-        id: offered.id,
-        s: node.state,
-        h: 0,
-        n: 0,
-        p: node.state === "current" ? 100 : 0,
-        r: 0,
-        e: node.error,
-        v: identity.version,
-      });
+      sendReport(node, offered.from, offered.id, node.state, node.error, 0, 0, node.state === "current" ? 100 : 0, 0, 0);
   }
 
   /** Leaves the transfer; the stage keeps what it holds. */
@@ -167,8 +155,8 @@ export function createReceiver(
     "cold";
     end();
     // Who only passes on what it could not use itself goes on saying why.
-    transfer = createTransfer(node, s, serving, s.id === failedId ? failedCode : "");
-    transfer.launch();
+    const t = (transfer = createTransfer(node, s, serving, s.id === failedId ? failedCode : ""));
+    engine.after(1, t.launch);
   }
 
   function serveStaged(id: string, pace: number): boolean {
@@ -200,25 +188,32 @@ export function createReceiver(
     return true;
   }
 
-  function onNak(pkg: Package, neighbour: number): void {
+  /** A NAK or PULL: somebody asks for chunks. */
+  function onRequest(pkg: Package, neighbour: number): void {
     "cold";
-    if (typeof pkg.id !== "string" || typeof pkg.m !== "string" || pkg.m.length > 1000) return;
-    if ((!transfer || transfer.session.id !== pkg.id) && !takeUp(pkg.id, neighbour)) {
-      stats.stray++;
-      return;
-    }
-    for (const one of mesh.neighbours()) {
-      if (one.id !== neighbour || !transfer) continue;
-      const lost = typeof pkg.o === "number" ? pkg.o : 0;
-      transfer.server.want(one, pkg.p === 1, engine.fromBase64(pkg.m), lost);
-    }
+    const nak = pkg.type === PACKAGE_NAK;
+    if (typeof pkg.id !== "string") return;
+    if (!transfer || transfer.session.id !== pkg.id) {
+      engine.after(1, function () {
+        if (!takeUp(pkg.id as string, nak ? neighbour : 0)) stats.stray++;
+        else
+          engine.after(1, function () {
+            onRequest(pkg, neighbour);
+          });
+      });
+    } else if (!nak) transfer.server.pull(pkg);
+    else if (typeof pkg.m === "string" && pkg.m.length <= 1000)
+      for (const one of mesh.neighbours())
+        if (one.id === neighbour)
+          transfer.server.want(one, pkg.p === 1, engine.fromBase64(pkg.m), typeof pkg.o === "number" ? pkg.o : 0);
   }
 
-  function onPull(pkg: Package): void {
+  /** In an event of its own: the package's way here took as long as what comes of it. */
+  function takeOffer(pkg: Package): void {
     "cold";
-    if (typeof pkg.id !== "string") return;
-    if (!transfer) takeUp(pkg.id, 0);
-    if (transfer && transfer.session.id === pkg.id) transfer.server.pull(pkg);
+    engine.after(1, function () {
+      onOffer(pkg);
+    });
   }
 
   function onOffer(pkg: Package): void {
@@ -229,8 +224,8 @@ export function createReceiver(
       typeof o.id !== "string" ||
       o.id.length !== 16 ||
       unhex(o.id) === null ||
-      !within(o.blob, 2, MAX_BLOB) ||
-      !within(o.pace, 5, 60000) ||
+      !whole(o.blob, 2, MAX_BLOB) ||
+      !whole(o.pace, 5, 60000) ||
       o.from === me
     ) {
       stats.refused++;
@@ -259,7 +254,7 @@ export function createReceiver(
     if (!identity.installs) return;
     if (o.id === identity.image || (identity.hash && o.h === identity.hash.substr(0, 16))) {
       if (!t || t.session.forMe) end();
-      return node.enter("current", "");
+      return node.enter("current");
     }
     if (!mine(o) || !meant(pkg, me)) return;
     if (o.id === failedId) return report();
@@ -301,7 +296,7 @@ export function createReceiver(
     // An answer to this node's own query names the nonce that was asked with.
     if (!control.unseal(pkg)) return;
     if (type === PACKAGE_SOURCE && same) t.offerSource(pkg.from);
-    else if (type === PACKAGE_OFFER || type === PACKAGE_SOURCE) onOffer(pkg);
+    else if (type === PACKAGE_OFFER || type === PACKAGE_SOURCE) takeOffer(pkg);
     else if (type === PACKAGE_ROLLBACK) onRollback(pkg);
     else if (same && type === PACKAGE_ABORT) node.fail("aborted");
     else if (same && type === PACKAGE_ACTIVATE && meant(pkg, mesh.getNodeId())) t.activate();
@@ -326,8 +321,7 @@ export function createReceiver(
     const same = t && t.session.id === pkg.id;
     if ((typeof PAINLESS_OTA === "undefined" || PAINLESS_OTA) && type <= OTA_DATA) {
       if (download || pkg.role === identity.role) painless(pkg);
-    } else if (type === PACKAGE_NAK) onNak(pkg, neighbour);
-    else if (type === PACKAGE_PULL) onPull(pkg);
+    } else if (type === PACKAGE_NAK || type === PACKAGE_PULL) onRequest(pkg, neighbour);
     else if (type === PACKAGE_QUERY) answerQuery(node, pkg);
     else if (type === PACKAGE_PIECE) {
       if (same) t.piece(pkg);
@@ -375,7 +369,7 @@ export function createReceiver(
       identity.trial = false;
       // What was only passed on until now lies in the stage, and is gone on with from there.
       if (transfer && !transfer.session.forMe) end();
-      if (offered && !transfer) onOffer(offered as unknown as Package);
+      if (offered && !transfer) takeOffer(offered as unknown as Package);
     },
     serveStaged: serveStaged,
     served: function () {

@@ -11,6 +11,8 @@ import type { Xor } from "./xor";
 export const MAX_CHILDREN = 4;
 /** Chunks in one combination. */
 export const MAX_DEGREE = 4;
+/** Sets of children: the low four bits of each character. */
+const LARGEST_FIRST = "ogkmncefijlabdh";
 
 /** What a hop's children miss, and what to send for it. */
 export interface RepairPlan {
@@ -41,17 +43,11 @@ export function createRepairPlan(count: number): RepairPlan {
 
   /** The largest set that contains `child` and none of `used`, 0 when there is none. */
   function largestSet(child: number, used: number): number {
-    let best = 0;
-    let most = 0;
-    for (let mask = 1; mask < sizes.length; mask++) {
-      if (!sizes[mask] || mask & used || !((mask >> child) & 1)) continue;
-      const size = (mask & 1) + ((mask >> 1) & 1) + ((mask >> 2) & 1) + (mask >> 3);
-      if (size > most) {
-        most = size;
-        best = mask;
-      }
+    for (let i = 0; i < LARGEST_FIRST.length; i++) {
+      const mask = LARGEST_FIRST.charCodeAt(i) & 15;
+      if (sizes[mask] && !(mask & used) && (mask >> child) & 1) return mask;
     }
-    return best;
+    return 0;
   }
 
   sizes[0] = count;

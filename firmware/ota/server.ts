@@ -24,6 +24,8 @@ const MAX_SLOWDOWN = 8;
 const GATHER_MS = 1500;
 /** Wait from the first NAK after a pass, for those of the other children, which come within a fifth of a second. */
 const REPAIR_GATHER_MS = 300;
+/** Chunks that one child misses, up to which they go out in combinations: putting each into the plan takes 2 ms. */
+const MOST_CODED = 40;
 /** Polls sent in a row without an answer that brings work. */
 const MAX_POLLS = 3;
 /** Nodes that may pull at the same time with the peer transport; the others find another source, or come again. */
@@ -90,6 +92,8 @@ export function createServer(node: UpdateNode, s: Session): Server {
   let active = engine.now();
   let served: Bitmap | null = null;
   let xor: Xor | null = null;
+  /** The combination that goes out next. */
+  let chosen: number[] | null = null;
   const pullers: { id: number; at: number }[] = [];
 
   function stop(): void {
@@ -115,27 +119,38 @@ export function createServer(node: UpdateNode, s: Session): Server {
     return stage.read(STAGE_HEADER + i * STAGE_STRIDE, FRAME_HEADER + chunkBytes(s, true, i));
   }
 
+  function payloadOf(i: number): Bytes {
+    "cold";
+    return frameOf(i).substr(FRAME_HEADER);
+  }
+
   /** Sends one of the combinations that are owed; false when there are none. */
   function sendRepair(hop: Hop, plan: RepairPlan): boolean {
     "cold";
     if (airwave.backlog()) return plan.left() > 0;
-    const list = plan.next();
-    if (!list.length) return false;
-    let frame: Bytes;
-    if (list.length === 1) frame = frameOf(list[0]);
-    else {
-      const size = (s.manifest as Manifest).chunkBytes;
-      if (!xor) xor = createXor(size);
-      const read = function (i: number): Bytes {
-        return frameOf(i).substr(FRAME_HEADER);
-      };
-      frame = frameHeader(FRAME_CODED, FLAG_PAYLOAD, s.tag, 0) + encodeCombination(list, read, xor);
-      stats.coded++;
+    if (!chosen) {
+      if (!plan.left()) return false;
+      chosen = plan.next();
+      engine.after(1, sendChosen);
     }
-    send(hop, frame);
-    stats.chunks++;
-    stats.repairs++;
     return true;
+
+    // Choosing, making ready to combine, and combining take an interpreter so long that each has its own event.
+    function sendChosen(): void {
+      const list = chosen as number[];
+      if (list.length > 1 && !xor) {
+        xor = createXor((s.manifest as Manifest).chunkBytes);
+        engine.after(1, sendChosen);
+        return;
+      }
+      chosen = null;
+      if (list.length > 1) {
+        send(hop, frameHeader(FRAME_CODED, FLAG_PAYLOAD, s.tag, 0) + encodeCombination(list, payloadOf, xor as Xor));
+        stats.coded++;
+      } else send(hop, frameOf(list[0]));
+      stats.chunks++;
+      stats.repairs++;
+    }
   }
 
   /** Sends the next wanted chunk that is here; false when there is none. */
@@ -186,22 +201,24 @@ export function createServer(node: UpdateNode, s: Session): Server {
 
   function run(): void {
     "cold";
-    stop();
+    engine.cancel(timer);
     timer = engine.every(s.pace * slowdown, tick);
   }
 
-  /** A child still misses chunks of a pass that is over. False when there is no place for it in the plan. */
-  function repair(hop: Hop, child: number, missing: Bytes): boolean {
+  /** A child still misses chunks of a pass that is over. They are sent plainly where combining them is not worth it. */
+  function repair(hop: Hop, child: number, missing: Bytes): void {
     "cold";
+    const set = new Bitmap((s.payload as Bitmap).size);
+    addBitmapBytes(set, missing);
     let place = hop.children.indexOf(child);
-    if (place < 0) {
-      if (hop.children.length >= MAX_CHILDREN) return false;
-      place = hop.children.push(child) - 1;
+    if (place < 0 && hop.children.length < MAX_CHILDREN) place = hop.children.push(child) - 1;
+    if (place < 0 || set.count > MOST_CODED) addBitmapBytes(hop.payload as Bitmap, missing);
+    else {
+      if (!hop.plan) hop.plan = createRepairPlan(set.size);
+      if (!hop.plan.left()) hop.notBefore = engine.now() + REPAIR_GATHER_MS;
+      hop.plan.lack(place, missing);
     }
-    if (!hop.plan) hop.plan = createRepairPlan((s.payload as Bitmap).size);
-    if (!hop.plan.left()) hop.notBefore = engine.now() + REPAIR_GATHER_MS;
-    hop.plan.lack(place, missing);
-    return true;
+    if (!timer) run();
   }
 
   return {
@@ -229,7 +246,13 @@ export function createServer(node: UpdateNode, s: Session): Server {
         if (!served) served = new Bitmap(have.size);
         const over = have.count === have.size && served.count === served.size && !hop.payload.count;
         const coded = over && !up && (neighbour.c & CAN_REPAIR) > 0;
-        if (!coded || !repair(hop, neighbour.id, missing)) addBitmapBytes(hop.payload, missing);
+        if (!coded) addBitmapBytes(hop.payload, missing);
+        else {
+          const asked = hop;
+          engine.after(1, function () {
+            repair(asked, neighbour.id, missing);
+          });
+        }
       } else addBitmapBytes(hop.blob, missing);
       const before = slowdown;
       if (overflow > 3) slowdown = Math.min(MAX_SLOWDOWN, slowdown * 1.5);

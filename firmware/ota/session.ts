@@ -69,7 +69,7 @@ export function newSession(offer: Offer, forMe: boolean): Session {
   "cold";
   return {
     id: offer.id,
-    tag: (unhex(offer.id) as Bytes).substr(0, 4),
+    tag: unhex(offer.id.substr(0, 8)) as Bytes,
     blobBytes: offer.blob,
     blob: new Bitmap(chunkCount(offer.blob, MAX_CHUNK)),
     payload: null,
@@ -133,14 +133,8 @@ export function sessionFromStage(
   const staged = readStage(stage);
   if (!staged || staged.id !== id || !staged.blobOk || !staged.complete || staged.givenUp) return null;
   const session = newSession({ id: id, blob: staged.blobBytes, from: 0, transport: "", pace: pace } as Offer, false);
-  fillBlob(session);
+  session.blob.fill();
   return takeManifest(engine, session, stage, slotBytes) ? null : session;
-}
-
-/** The blob is in the stage already. */
-export function fillBlob(session: Session): void {
-  "cold";
-  for (let i = 0; i < session.blob.size; i++) session.blob.put(i, true);
 }
 
 /** Bytes of chunk `index`. */

@@ -91,14 +91,18 @@ export function freeStage(stage: Region, id: string): void {
 export function stagedChunks(stage: Region, count: number): Bitmap {
   "cold";
   const have = new Bitmap(count);
+  if (stage.read(at.STAGE_COMPLETE, 1) === at.MARK) {
+    have.fill();
+    return have;
+  }
   const marks = stage.read(at.STAGE_MARKS, count);
   let set = "";
   for (let i = 0; i < count; i += 8) {
     const eight = marks.substr(i, 8);
     let byte = 0;
     if (eight === "\0\0\0\0\0\0\0\0") byte = 255;
-    else if (eight !== "\xff\xff\xff\xff\xff\xff\xff\xff")
-      for (let k = 0; k < eight.length; k++) if (eight[k] !== at.UNMARKED) byte |= 1 << k;
+    else if (eight.indexOf(at.MARK) >= 0)
+      for (let k = 0; k < eight.length; k++) if (eight[k] === at.MARK) byte |= 1 << k;
     set += String.fromCharCode(byte);
   }
   addBitmapBytes(have, set);
@@ -118,5 +122,5 @@ export function erasePages(engine: Engine, region: Region, offset: number, lengt
     page += PAGE;
     engine.after(1, next);
   }
-  next();
+  engine.after(1, next);
 }

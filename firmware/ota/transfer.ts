@@ -16,18 +16,9 @@ import { createInstaller, type Installer } from "./install";
 import { MARK, STAGE_BLOB_OK, STAGE_COMPLETE, STAGE_ERASED, STAGE_HEADER, STAGE_MARKS, STAGE_STRIDE } from "./layout";
 import { createRepairReceiver, REPAIR_KEPT, type RepairReceiver } from "./repair";
 import { sendQuery } from "./peers";
+import { sendReport } from "./report";
 import { createServer, type Server } from "./server";
-import {
-  chunkBytes,
-  chunkHash,
-  chunkOffset,
-  fillBlob,
-  PACKAGE_NAK,
-  PACKAGE_PULL,
-  PACKAGE_REPORT,
-  type Session,
-  takeManifest,
-} from "./session";
+import { chunkBytes, chunkHash, chunkOffset, PACKAGE_NAK, PACKAGE_PULL, type Session, takeManifest } from "./session";
 import { erasePages, freeStage, openStage, readStage } from "./slots";
 import type { UpdateNode } from "./update-node";
 import { createXor } from "./xor";
@@ -140,20 +131,9 @@ export function createTransfer(node: UpdateNode, s: Session, serving: boolean, r
     reportedAt = engine.now();
     reported = set.count;
     if (serving || s.origin === mesh.getNodeId()) return;
-    mesh.sendPackage({
-      type: PACKAGE_REPORT,
-      routing: 1,
-      dest: s.origin,
-      id: s.id,
-      s: refused ? "failed" : node.state,
-      h: set.count,
-      n: set.size,
-      p: percent(),
-      r: repaired,
-      u: server.stats.chunks + server.stats.pieces,
-      e: refused || node.error,
-      v: node.identity.version,
-    });
+    const state = refused ? "failed" : node.state;
+    const sent = server.stats.chunks + server.stats.pieces;
+    sendReport(node, s.origin, s.id, state, refused || node.error, set.count, set.size, percent(), repaired, sent);
   }
 
   function stop(): void {
@@ -198,7 +178,7 @@ export function createTransfer(node: UpdateNode, s: Session, serving: boolean, r
     "cold";
     pulling = (s.payload || s.blob).gap(0);
     heard = engine.now();
-    if (pulling < 0) return;
+    if (pulling < 0 || !collecting()) return;
     mesh.sendPackage({
       type: PACKAGE_PULL,
       routing: 1,
@@ -275,13 +255,13 @@ export function createTransfer(node: UpdateNode, s: Session, serving: boolean, r
 
   function collect(): void {
     "cold";
-    node.enter(s.forMe ? "receiving" : "relaying", "");
+    node.enter(s.forMe ? "receiving" : "relaying");
     ask();
   }
 
   function prepareBlob(): void {
     "cold";
-    node.enter("preparing", "");
+    node.enter("preparing");
     erasePages(engine, stage, 0, STAGE_HEADER, function () {
       if (over) return;
       openStage(stage, s.id, s.blobBytes);
@@ -292,6 +272,7 @@ export function createTransfer(node: UpdateNode, s: Session, serving: boolean, r
 
   function blobDone(): void {
     "cold";
+    if (over) return;
     if (imageId(engine, stage.read(STAGE_HEADER - MAX_BLOB, s.blobBytes)) !== s.id) {
       stats.refused++;
       if (++blobTries >= MAX_BLOB_TRIES) return node.fail("bad-blob");
@@ -301,11 +282,17 @@ export function createTransfer(node: UpdateNode, s: Session, serving: boolean, r
     server.restock();
     const code = takeManifest(engine, s, stage, node.spare.size - PAGE);
     if (code) return node.fail(code);
+    node.enter("preparing");
+    engine.after(1, judgeBlob);
+  }
+
+  /** Nothing of the payload is stored before it is known who made it. */
+  function judgeBlob(): void {
+    "cold";
+    if (over) return;
     const staged = readStage(stage);
-    if (staged && staged.blobOk) return blobTrusted("");
-    // Nothing of the payload is stored before it is known who made it.
-    node.enter("preparing", "");
-    giveUpCheck = admission(node, s, blobTrusted);
+    if (staged && staged.blobOk) blobTrusted("");
+    else giveUpCheck = admission(node, s, blobTrusted);
   }
 
   function blobTrusted(code: string): void {
@@ -315,7 +302,7 @@ export function createTransfer(node: UpdateNode, s: Session, serving: boolean, r
     const staged = readStage(stage);
     if (staged && staged.erased) return payloadReady();
     if (staged && !staged.blobOk) stage.write(STAGE_BLOB_OK, MARK);
-    node.enter("preparing", "");
+    node.enter("preparing");
     erasePages(engine, stage, STAGE_HEADER, (s.payload as Bitmap).size * STAGE_STRIDE, function () {
       if (over) return;
       stage.write(STAGE_ERASED, MARK);
@@ -331,12 +318,12 @@ export function createTransfer(node: UpdateNode, s: Session, serving: boolean, r
 
   function payloadDone(): void {
     "cold";
+    if (over) return;
     stage.write(STAGE_COMPLETE, MARK);
     coded = null;
     server.restock();
-    if (!s.forMe) return node.enter("relaying", "");
-    node.enter("decoding", "");
-    // In an event of its own: the last chunk's frame and the calls that brought it hold hundreds of variables.
+    if (!s.forMe) return node.enter("relaying");
+    node.enter("decoding");
     engine.after(1, decode);
   }
 
@@ -349,7 +336,7 @@ export function createTransfer(node: UpdateNode, s: Session, serving: boolean, r
       if (over) return;
       if (code) return node.fail(code);
       originAt = engine.now();
-      node.enter("verified", "");
+      node.enter("verified");
     });
   }
 
@@ -395,8 +382,8 @@ export function createTransfer(node: UpdateNode, s: Session, serving: boolean, r
       stats.repaired++;
     }
     if (set.count === set.size) {
-      if (payload) payloadDone();
-      else blobDone();
+      // In an event of its own: the frame and the calls that brought it hold hundreds of variables, and its time.
+      engine.after(1, payload ? payloadDone : blobDone);
     } else {
       server.restock();
       if (payload && coded) coded.learned(index);
@@ -411,9 +398,8 @@ export function createTransfer(node: UpdateNode, s: Session, serving: boolean, r
     if (!set || !collecting() || !missing()) return;
     heard = engine.now();
     const size = (s.manifest as Manifest).chunkBytes;
-    const repair =
-      coded ||
-      createRepairReceiver(
+    if (!coded) {
+      coded = createRepairReceiver(
         {
           has: function (index: number) {
             return set.has(index);
@@ -430,24 +416,29 @@ export function createTransfer(node: UpdateNode, s: Session, serving: boolean, r
         size,
         KEPT_COMBINATIONS,
       );
-    coded = repair;
-    if (repair.take(bytes.substr(FRAME_HEADER)) < REPAIR_KEPT) stats.duplicates++;
+      // Making ready takes as long as combining.
+      engine.after(1, function () {
+        takeCoded(bytes);
+      });
+      return;
+    }
+    if (coded.take(bytes.substr(FRAME_HEADER)) < REPAIR_KEPT) stats.duplicates++;
     if (!missing()) coded = null;
   }
 
-  if (serving) fillBlob(s);
+  if (serving) s.blob.fill();
 
   return {
     session: s,
     server: server,
     launch: function () {
       "cold";
-      if (serving) return;
+      if (serving || over) return;
       timer = engine.every(1000, second);
       const staged = readStage(stage);
       if (staged && staged.id === s.id && staged.blobBytes === s.blobBytes && !staged.givenUp && staged.blobOk) {
-        fillBlob(s);
-        blobDone();
+        s.blob.fill();
+        engine.after(1, blobDone);
       } else prepareBlob();
     },
     frame: function (bytes: Bytes) {
@@ -478,7 +469,7 @@ export function createTransfer(node: UpdateNode, s: Session, serving: boolean, r
       const chunk = engine.fromBase64(pkg.d);
       if (take(pkg.p === 1, pulling, chunk, "") && collecting()) {
         pulls = 0;
-        pull();
+        engine.after(1, pull);
       }
     },
     ask: ask,

@@ -53,7 +53,7 @@ export interface UpdateNode {
   /** Error code of the last failure, or "". */
   error: string;
   /** Goes over to another state and tells whoever wants to know. */
-  enter(state: UpdateState, code: string): void;
+  enter(state: UpdateState, code?: string): void;
   /** The transfer under way has failed for good. */
   fail(code: string): void;
 }

@@ -8,7 +8,7 @@ import type { Mesh } from "../mesh/mesh";
 import type { Receiver } from "../ota/receiver";
 import type { Identity } from "../ota/update-node";
 import type { Package } from "../wire/packages";
-import { encodeTelemetry, INTERVAL_UNIT, type Telemetry } from "../wire/telemetry";
+import { encodeTelemetry, INTERVAL_UNIT, type Telemetry, telemetryDeltas, telemetryFields } from "../wire/telemetry";
 import { DELTA_STATE, encodeFrame } from "../wire/telemetry-delta";
 import { sampleTelemetry } from "./sampler";
 import { statusFields } from "./status-package";
@@ -67,20 +67,24 @@ export function createReporter(
     return sampleTelemetry(engine, mesh, airwave, receiver, identity, starts, units, flags, rooted);
   }
 
-  function encode(t: Telemetry): void {
+  function tell(t: Telemetry): void {
     "cold";
-    sequence = (sequence + 1) & 65535;
-    t.sequence = sequence;
-    stream.forward(encodeFrame(state, t, engine.crc32), true);
+    const fields = telemetryFields();
+    const treatments = telemetryDeltas();
+    engine.after(1, function () {
+      const frame = encodeFrame(state, t, engine.crc32, fields, treatments);
+      if (frame) stream.forward(frame, true);
+      else tell(t);
+    });
   }
 
   function send(flags: number): void {
     "cold";
     const t = sample(flags);
+    sequence = (sequence + 1) & 65535;
+    t.sequence = sequence;
     // In an event of its own: both together hold the interpreter for more than a tenth of a second.
-    engine.after(1, function () {
-      encode(t);
-    });
+    tell(t);
   }
 
   /** The next frame, in step with the mesh's time: those farther from the root first. */

@@ -49,13 +49,22 @@ const TOLD_NUMBER = 49;
 
 type Values = { [name: string]: number };
 
-/** The frame with which a node tells `t`, whose values fit their fields; its first byte included. `state` remembers it. */
-export function encodeFrame(state: Float64Array, t: Telemetry, crc32: Crc32): Bytes {
+/**
+ * The frame with which a node tells `t`, whose values fit their fields; its first byte included. `state` remembers it. When
+ * it takes a key frame and there was one before, "": the next call gives it, for looking for differences and making a key
+ * frame together hold an interpreter for more than a tenth of a second. `fields`, `treatments`: what telemetryFields() and
+ * telemetryDeltas() give.
+ */
+export function encodeFrame(
+  state: Float64Array,
+  t: Telemetry,
+  crc32: Crc32,
+  fields: string[],
+  treatments: string[],
+): Bytes {
   "cold";
   // Everything in one function: each call of a cold one costs an interpreter a millisecond.
   const code = String.fromCharCode;
-  const fields = telemetryFields();
-  const treatments = telemetryDeltas();
   const count = (t.sequence - state[KEY_SEQUENCE]) & 65535;
   const passed = t.uptime - state[KEY_UPTIME];
   const late = passed - count * t.interval * INTERVAL_UNIT;
@@ -77,7 +86,7 @@ export function encodeFrame(state: Float64Array, t: Telemetry, crc32: Crc32): By
     const was = state[TOLD + bit];
     // Most fields are as they were.
     if (value === before && !was && !counter) {
-      told.push(0);
+      told[bit] = 0;
       continue;
     }
     const parts = treatment.substr(1).split(":");
@@ -92,8 +101,9 @@ export function encodeFrame(state: Float64Array, t: Telemetry, crc32: Crc32): By
       numbers[1] |= 1 << bit;
       numbers.push(difference < 0 ? -2 * difference - 1 : 2 * difference);
     }
-    told.push(difference);
-    if (Math.abs(off - was * unit) > band) news = true;
+    told[bit] = difference;
+    const drift = off - was * unit;
+    if (drift > band || -drift > band) news = true;
   }
   if (!whole) {
     let frame = le32(t.node) + code(state[KEY_SEQUENCE] & 255, count);
@@ -110,8 +120,12 @@ export function encodeFrame(state: Float64Array, t: Telemetry, crc32: Crc32): By
       return code(frame.length) + frame;
     }
   }
+  if (state[0]) {
+    state[0] = 0;
+    return "";
+  }
   for (let i = TOLD; i < DELTA_STATE; i++) state[i] = 0;
-  return code(TELEMETRY_BYTES) + encodeTelemetry(t, crc32, state);
+  return code(TELEMETRY_BYTES) + encodeTelemetry(t, crc32, state, fields);
 }
 
 /** All LEB128 numbers (7 bits a byte, lowest first) from `at` on; null when the last one has no end, or one is too long. */

@@ -75,14 +75,14 @@ export type Crc32 = (bytes: Bytes) => number;
 
 /**
  * Numbers that do not fit are cut to the nearest that does. `kept`, if it is given, takes the values as they are, in the
- * order of the table.
+ * order of the table; `table` is that of `telemetryFields`, for who has it at hand.
  */
-export function encodeTelemetry(values: Telemetry, crc32: Crc32, kept?: Float64Array): Bytes {
+export function encodeTelemetry(values: Telemetry, crc32: Crc32, kept?: Float64Array, table?: string[]): Bytes {
   "cold";
   const buffer = new ArrayBuffer(TELEMETRY_BYTES);
   const view = new DataView(buffer);
   const bytes = new Uint8Array(buffer);
-  const fields = telemetryFields();
+  const fields = table || telemetryFields();
   let at = 0;
   for (let i = 0; i < fields.length; i++) {
     const field = fields[i];

@@ -4,19 +4,23 @@
  */
 import { parse } from "acorn";
 import { variablesToHoist } from "./hoist";
-import { type AnyNode, analyse, childrenOf, isFunction, nameOf, owns, type Scope, statementsOf } from "./scopes";
+import {
+  type AnyNode,
+  analyse,
+  childrenOf,
+  type Edit,
+  isFunction,
+  nameOf,
+  owns,
+  type Scope,
+  statementsOf,
+} from "./scopes";
 
 /** Texts up to this length are put in place wherever they are used; a variable costs three variables or more of RAM. */
 const LONGEST_TEXT = 8;
 /** Longer ones, up to this, when they are used at most so often. */
 const LONGEST_RARE_TEXT = 40;
 const RARE_USES = 2;
-
-interface Edit {
-  start: number;
-  end: number;
-  text: string;
-}
 
 /** The constant's text as it is put in place, or null when the initialiser is no constant. */
 function constantText(node: AnyNode | null, code: string): string | null {

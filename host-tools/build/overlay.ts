@@ -16,10 +16,12 @@ import { readFileSync } from "node:fs";
 import * as path from "node:path";
 import { parse } from "acorn";
 import * as ts from "typescript";
+import { arrow, shortenNested } from "./arrow-functions";
 import {
   type AnyNode,
   analyse,
   childrenOf,
+  type Edit,
   isFunction,
   nameOf,
   owns,
@@ -50,12 +52,6 @@ interface Method {
   index: number;
   /** The program's variable that holds the literal for ever, or null. */
   owner: string | null;
-}
-
-interface Edit {
-  start: number;
-  end: number;
-  text: string;
 }
 
 function isCold(scope: Scope): boolean {
@@ -295,6 +291,7 @@ export function overlay(script: string): string {
   const fresh = freshNames(code);
   const text = fresh.next().value;
   const offsets = fresh.next().value;
+  const fetch = fresh.next().value;
   const index = fresh.next().value;
   const property = fresh.next().value;
   const names = shortFirst(root, fresh);
@@ -337,8 +334,7 @@ export function overlay(script: string): string {
   for (const scope of scopes) {
     const helper = order.find((one) => one.scope === scope)!.helper;
     const at = scope.parent === null ? 0 : (scope.node.body as AnyNode).start + 1;
-    const length = `${offsets}[${index}+1]-${offsets}[${index}]`;
-    const own = `function ${helper}(${index}){return eval(${text}.substr(${offsets}[${index}],${length}))}`;
+    const own = `function ${helper}(${index}){return eval(${fetch}(${index}))}`;
     edits.push({ start: at, end: at, text: own });
   }
   const at0 = `${text}.charCodeAt(${START}+${index}*2`;
@@ -346,7 +342,9 @@ export function overlay(script: string): string {
   const table =
     `var ${text}=${SCRIPT_TEXT},${offsets}=new ${ARRAY}(${size + 1});${offsets}[0]=${START}+${size * 2};` +
     `for(var ${index}=0;${index}<${size};${index}++)${each};`;
-  edits.push({ start: 0, end: 0, text: table });
+  const length = `${offsets}[${index}+1]-${offsets}[${index}]`;
+  const fetching = `function ${fetch}(${index}){return ${text}.substr(${offsets}[${index}],${length})}`;
+  edits.push({ start: 0, end: 0, text: table + fetching });
   // At one place what is inserted goes first, and the variable before the helper.
   edits.sort((a, b) => a.start - b.start || a.end - b.end || b.text.localeCompare(a.text));
 
@@ -378,72 +376,6 @@ export function overlay(script: string): string {
   const texts = new Array<string>(size).fill("");
   for (const one of order) texts[numbers.get(one)!] = shortenNested(textOf(one));
   return place(main, texts);
-}
-
-/** The function itself, and no other one inside it, uses `this` or `arguments`. */
-function asksForItself(fn: AnyNode): boolean {
-  const inside = (node: AnyNode): boolean =>
-    node.type === "ThisExpression" || (!isFunction(node) && childrenOf(node).some(inside));
-  return usesArguments(fn) || statementsOf(fn).some(inside);
-}
-
-/** Where an arrow function may stand without parentheses around it: `parent` has it as a whole value. */
-function isWholeValue(node: AnyNode, parent: AnyNode): boolean {
-  if (parent.type === "CallExpression") return (parent.arguments as AnyNode[]).includes(node);
-  if (parent.type === "AssignmentExpression") return parent.right === node;
-  return (
-    parent.type === "VariableDeclarator" ||
-    parent.type === "ReturnStatement" ||
-    (parent.type === "Property" && parent.kind === "init")
-  );
-}
-
-/** Function expressions inside a moved function as arrow functions, where they can be; see `arrow`. */
-function shortenNested(text: string): string {
-  const edits: Edit[] = [];
-  const visit = (node: AnyNode, parent: AnyNode): void => {
-    if (node.type === "FunctionExpression" && isWholeValue(node, parent) && !asksForItself(node)) {
-      const names = (node.params as AnyNode[]).map(nameOf);
-      const plain = !node.id && !names.some((name) => /^[A-Z]/.test(name) || name.length > 2);
-      const head = `${names.length === 1 ? names[0]! : `(${names.join(",")})`}=>`;
-      if (plain) edits.push({ start: node.start - 1, end: (node.body as AnyNode).start - 1, text: head });
-    }
-    for (const child of childrenOf(node)) visit(child, node);
-  };
-  const program = parse(`(${text})`, { ecmaVersion: 2015 }) as unknown as AnyNode;
-  visit(program, program);
-  edits.sort((a, b) => b.start - a.start);
-  return edits.reduce((result, { start, end, text: head }) => result.slice(0, start) + head + result.slice(end), text);
-}
-
-/** Whether the function itself, and no other one inside it, uses `arguments`. */
-function usesArguments(fn: AnyNode): boolean {
-  const inside = (node: AnyNode): boolean =>
-    node.type === "Identifier" ? node.name === "arguments" : !isFunction(node) && childrenOf(node).some(inside);
-  return statementsOf(fn).some(inside);
-}
-
-/** Longest expression, in characters, that is an arrow function's body: the engine passes a block four times as fast. */
-const LONGEST_EXPRESSION = 80;
-
-/**
- * A moved function, which never uses `this`, as an arrow function, for the sake of its length. null when it cannot be one:
- * it uses `arguments` or its own name, or a parameter could have a name of the engine's ("E", "D4", "print"), which reads
- * parameters as expressions at first.
- */
-function arrow(node: AnyNode, render: (from: number, to: number, inside: AnyNode) => string): string | null {
-  const names = (node.params as AnyNode[]).map(nameOf);
-  const reserved = names.some((name) => /^[A-Z]/.test(name) || name.length > 2);
-  if (reserved || usesArguments(node) || (node.type === "FunctionExpression" && node.id)) return null;
-  const head = `${names.length === 1 ? names[0]! : `(${names.join(",")})`}=>`;
-  const body = node.body as AnyNode;
-  const statements = statementsOf(node).filter((one) => typeof one.directive !== "string");
-  const value = statements.length === 1 && statements[0]!.type === "ReturnStatement" ? statements[0]!.argument : null;
-  if (!value) return head + render(body.start, body.end, node);
-  const { start, end, type } = value as AnyNode;
-  if (end - start > LONGEST_EXPRESSION) return head + render(body.start, body.end, node);
-  const text = render(start, end, node);
-  return type === "SequenceExpression" || text.startsWith("{") ? `${head}(${text})` : head + text;
 }
 
 /** Lets `call` stand for a method that is read: as it is, or as a method `property` of the same object. */

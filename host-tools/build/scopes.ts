@@ -25,6 +25,13 @@ export function nameOf(identifier: unknown): string {
   return isNode(identifier) && typeof identifier.name === "string" ? identifier.name : "";
 }
 
+/** Text in place of [start, end) of a script. */
+export interface Edit {
+  start: number;
+  end: number;
+  text: string;
+}
+
 /** One name read or written in a scope's own statements. */
 export interface Reference {
   name: string;
