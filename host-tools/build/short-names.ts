@@ -7,7 +7,7 @@ import { parse } from "acorn";
 import { type Binding, bindingsOf } from "./bindings";
 import { FREQUENT_GLOBALS, FREQUENT_MEMBERS } from "./frequent-names";
 import { engineNames } from "./overlay";
-import { type AnyNode, childrenOf, isFunction, nameOf } from "./scopes";
+import { type AnyNode, childrenOf, type Edit, isFunction, nameOf } from "./scopes";
 import { preferred } from "./stable-choice";
 
 const SMALL = [..."abcdefghijklmnopqrstuvwxyz$_"];
@@ -27,12 +27,6 @@ const LOCAL_PAIRS = pairs(SMALL);
 /** What the engine reads as something else in the place of a variable, or as a pin ("A0"). */
 function meansSomething(name: string): boolean {
   return KEYWORDS.has(name) || engineNames().has(name) || /^[A-Z]\d/.test(name);
-}
-
-interface Edit {
-  start: number;
-  end: number;
-  text: string;
 }
 
 /** Places where members are named, by name. */
