@@ -141,7 +141,18 @@ export function createReceiver(
     "cold";
     if (transfer) transfer.report();
     else if (offered)
-      sendReport(node, offered.from, offered.id, node.state, node.error, 0, 0, node.state === "current" ? 100 : 0, 0, 0);
+      sendReport(
+        node,
+        offered.from,
+        offered.id,
+        node.state,
+        node.error,
+        0,
+        0,
+        node.state === "current" ? 100 : 0,
+        0,
+        0,
+      );
   }
 
   /** Leaves the transfer; the stage keeps what it holds. */
