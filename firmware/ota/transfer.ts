@@ -302,7 +302,6 @@ export function createTransfer(node: UpdateNode, s: Session, serving: boolean, r
     const staged = readStage(stage);
     if (staged && staged.erased) return payloadReady();
     if (staged && !staged.blobOk) stage.write(STAGE_BLOB_OK, MARK);
-    node.enter("preparing");
     erasePages(engine, stage, STAGE_HEADER, (s.payload as Bitmap).size * STAGE_STRIDE, function () {
       if (over) return;
       stage.write(STAGE_ERASED, MARK);
