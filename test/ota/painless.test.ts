@@ -2,12 +2,7 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import { OTA_ANNOUNCE, OTA_DATA, OTA_REQUEST, type Package } from "../../firmware/wire/packages";
 import { encodeImageFile } from "../../host-tools/build/image-file";
-import {
-  painlessFileName,
-  type PainlessProgress,
-  type PainlessSender,
-  startPainlessSender,
-} from "../../host-tools/gateway/painless-sender";
+import { type PainlessProgress, type PainlessSender, startPainlessSender } from "./support/painless-sender";
 import { announce, codeIn, imageOf, load, sampleCode, standing, type Station, verified } from "./support/update-mesh";
 
 const CODE = sampleCode(9000);
@@ -190,21 +185,4 @@ test("a file is announced once a minute, sixty times, and no more once it is sto
   startPainlessSender(origin.member.node.engine, origin.mesh, file);
   world.run(70 * 60000);
   expect(announces).toBe(63);
-});
-
-test("names of files say whom they are for, or are refused", () => {
-  expect(painlessFileName("some/where/firmware_ESP32_sensor.bin")).toEqual({ hardware: "ESP32", role: "sensor" });
-  for (const bad of ["firmware.bin", "firmware_ESP32_a_b.bin", "firmware_ESP32_.bin", "firmware_ESP32_a.b.bin"])
-    expect(() => painlessFileName(bad)).toThrow(expect.objectContaining({ code: "BAD_FILE_NAME" }) as Error);
-  const { origin } = standing(1);
-  const { engine } = origin.member.node;
-  const content = Buffer.alloc(1);
-  const start = (file: { hardware: string; role: string; content: Buffer }) => () =>
-    startPainlessSender(engine, origin.mesh, file);
-  for (const role of ["a_b", "a.b", "", "a b"])
-    expect(start({ hardware: "ESP32", role, content })).toThrow(expect.objectContaining({ code: "BAD_ROLE" }) as Error);
-  for (const bytes of [0, 65536 * 1024])
-    expect(start({ hardware: "ESP32", role: "a", content: Buffer.alloc(bytes) })).toThrow(
-      expect.objectContaining({ code: "BAD_SIZE" }) as Error,
-    );
 });

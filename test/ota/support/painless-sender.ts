@@ -1,20 +1,17 @@
 /**
- * painlessMesh's own update, from the laptop: announces a file every minute, sixty times, and answers whoever asks for
- * its parts. An Espalier image goes to Espalier nodes that way, and any firmware_<hardware>_<role>.bin to C++ nodes.
+ * painlessMesh's own update, as a C++ node with the file on its card sends it: announces it every minute, sixty times, and
+ * answers whoever asks for its parts.
  */
 import { createHash } from "node:crypto";
-import path from "node:path";
-import type { Engine } from "../../firmware/engine/engine";
-import type { Mesh } from "../../firmware/mesh/mesh";
-import { OTA_ANNOUNCE, OTA_DATA, OTA_REQUEST, type Package } from "../../firmware/wire/packages";
-import { EspalierError, EXIT } from "../errors";
+import type { Engine } from "../../../firmware/engine/engine";
+import type { Mesh } from "../../../firmware/mesh/mesh";
+import { OTA_ANNOUNCE, OTA_DATA, OTA_REQUEST, type Package } from "../../../firmware/wire/packages";
 
 /** Milliseconds between announces, and how many there are. */
 const ANNOUNCE_MS = 60000;
 const ANNOUNCES = 60;
 /** Bytes of a part, as C++ nodes send them: with base64 and its fields a frame of some 1,580. */
 const PART_BYTES = 1024;
-const MAX_PARTS = 65535;
 
 export interface PainlessFile {
   /** "ESP32" or "ESP8266". */
@@ -44,21 +41,8 @@ export interface PainlessSender {
   stop(): void;
 }
 
-/** Splits "firmware_ESP32_sensor.bin". Throws EspalierError BAD_FILE_NAME for any other name. */
-export function painlessFileName(file: string): { hardware: string; role: string } {
-  const match = /^firmware_([^_.]+)_([^_.]+)\.bin$/.exec(path.basename(file));
-  if (!match) {
-    throw new EspalierError("BAD_FILE_NAME", `${path.basename(file)} does not say whom it is for`, {
-      hint: "name it firmware_<hardware>_<role>.bin, for instance firmware_ESP32_sensor.bin",
-      exitCode: EXIT.usage,
-    });
-  }
-  return { hardware: match[1]!, role: match[2]! };
-}
-
 /**
  * Begins to offer a file. `changed` is called for each part that is asked for.
- * Throws EspalierError BAD_ROLE, or BAD_SIZE for a file that is empty or has more than 65,535 parts.
  */
 export function startPainlessSender(
   engine: Pick<Engine, "every" | "cancel">,
@@ -67,19 +51,7 @@ export function startPainlessSender(
   changed: (progress: PainlessProgress) => void = () => {},
 ): PainlessSender {
   const { hardware, role, content } = file;
-  if (!/^[^_.\s]+$/.test(role) || !/^[^_.\s]+$/.test(hardware)) {
-    throw new EspalierError("BAD_ROLE", `"${role}" on "${hardware}" cannot be announced`, {
-      hint: 'painlessMesh wants hardware and role without "_", "." and blanks',
-      exitCode: EXIT.usage,
-    });
-  }
   const parts = Math.ceil(content.length / PART_BYTES);
-  if (!parts || parts > MAX_PARTS) {
-    throw new EspalierError("BAD_SIZE", `a file of ${content.length} bytes cannot be sent`, {
-      hint: `it must have 1 to ${MAX_PARTS * PART_BYTES} bytes`,
-      exitCode: EXIT.usage,
-    });
-  }
   const md5 = createHash("md5").update(content).digest("hex");
   const fields = { md5, hardware, role, ...(file.forced ? { forced: true } : {}), noPart: parts };
   const progress = new Map<number, PainlessProgress>();
