@@ -10,7 +10,7 @@ import { alertLine, line, nodeLine } from "../../host-tools/exporters/influx-lin
 import { statusOf } from "../../host-tools/exporters/readings";
 import { alertView, nodeView, ROOT } from "./support/fleet";
 import { ADMIN, ADMIN_PASSWORD, Influx } from "./support/influx";
-import { until } from "./support/service";
+import { freePort, Service, until } from "./support/service";
 import { describeWith } from "./support/tools";
 
 const log: string[] = [];
@@ -206,5 +206,62 @@ describeWith(["influxd"], "InfluxDB", () => {
     await until("refusal", () => made.state().retries > 0);
     expect(log.join()).toContain("401");
     expect(log.join()).not.toContain(ADMIN_PASSWORD);
+  });
+});
+
+/** Debian has no InfluxDB 2, but another server that takes what is written to one. */
+describeWith(["victoria-metrics"], "a server of v2's write interface", () => {
+  let service: Service;
+  let url: string;
+
+  beforeAll(async () => {
+    const port = await freePort();
+    url = `http://127.0.0.1:${port}`;
+    const options = [`-httpListenAddr=127.0.0.1:${port}`, "-storageDataPath=data", "-retentionPeriod=100y"];
+    service = new Service("victoria-metrics", options, port);
+    await service.start();
+  });
+  afterAll(() => service.remove());
+
+  /** The points of one field, [milliseconds, value]. */
+  async function points(name: string): Promise<{ metric: Record<string, string>; list: [number, number][] }[]> {
+    await fetch(`${url}/internal/force_flush`);
+    const query = new URLSearchParams({ "match[]": name, start: "0" });
+    const text = await (await fetch(`${url}/api/v1/export?${query}`)).text();
+    const lines = text.split("\n").filter((one) => one !== "");
+    return lines.map((one) => {
+      const { metric, values, timestamps } = JSON.parse(one) as {
+        metric: Record<string, string>;
+        values: number[];
+        timestamps: number[];
+      };
+      return { metric, list: timestamps.map((at, i) => [at, values[i]!]) };
+    });
+  }
+
+  it("has the values, at their times, with their tags", async () => {
+    const made = writer({ url, org: "home", bucket: "mesh", token: "secret" });
+    const odd = nodeView(1, { name: 'a "name", with = signs' }, { loss: 250, latency: 65535 });
+    for (const view of [nodeView(0), odd]) made.write(nodeLine(statusOf(view), { mesh: "mesh" }));
+    await until("writing", () => made.state().written === 2);
+    expect(log).toEqual([]);
+    const loss = await points("espalier_node_loss");
+    expect(loss).toHaveLength(2);
+    const found = loss.find(({ metric }) => metric.node === String(ROOT + 1))!;
+    expect(found.metric).toMatchObject({ mesh: "mesh", name: 'a "name", with = signs' });
+    expect(found.list).toEqual([[1638360000000, 0.25]]);
+    expect((await points("espalier_node_latency")).map(({ metric }) => metric.node)).toEqual([String(ROOT)]);
+  });
+
+  it("gets what was written while it was down", async () => {
+    const made = writer({ url, bucket: "mesh" });
+    await service.kill();
+    for (let i = 0; i < 100; i++) made.write(line("gap", {}, { x: { integer: i } }, 1638360000000 + i * 1000));
+    await until("a failed try", () => made.state().retries > 0);
+    await service.start();
+    await until("writing", () => made.state().written === 100);
+    const [gap] = await points("gap_x");
+    expect(gap!.list).toHaveLength(100);
+    expect(gap!.list.reduce((sum, [, value]) => sum + value, 0)).toBe(4950);
   });
 });

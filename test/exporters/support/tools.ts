@@ -8,6 +8,7 @@ const PACKAGES: Record<string, string> = {
   influxd: "influxdb",
   prometheus: "prometheus",
   promtool: "prometheus",
+  "victoria-metrics": "victoria-metrics",
 };
 
 /** Debian keeps daemons where a user's PATH may not look. */
