@@ -40,7 +40,7 @@ type Options = PushCommandOptions & RolloutOptions;
 
 /** Offers are repeated after a minute; who has heard two and says nothing is not meant. */
 const ANSWER_WITHIN_MS = 90_000;
-/** A mesh that a computer has just joined is complete when nothing new came for so long. */
+/** A mesh that a computer has just joined is complete when nothing new came for so long; simulated boards start with it. */
 const SETTLED_MS = 3000;
 const LOOK_MS = 250;
 
@@ -104,7 +104,8 @@ async function settle(session: MeshSession, wanted: readonly number[], limit: nu
       count = members.length;
       since = now;
     }
-    const complete = wanted.length ? wanted.every((id) => members.includes(id)) : now - since >= SETTLED_MS;
+    const quiet = session.size ? members.length >= session.size() : now - since >= SETTLED_MS;
+    const complete = wanted.length ? wanted.every((id) => members.includes(id)) : quiet;
     if ((complete && count > 0) || now - began > limit) break;
     await wait(session, LOOK_MS);
   }

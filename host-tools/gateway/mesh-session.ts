@@ -10,6 +10,8 @@ export interface MeshSession {
   readonly via: string;
   /** The computer's own node: a member of the mesh that installs nothing. */
   readonly node: EspalierNode;
+  /** How many nodes are switched on, where that is known. */
+  size?(): number;
   /** Every telemetry frame that reaches the computer. Returns what ends it. */
   onTelemetry(listener: (frame: Telemetry) => void): () => void;
   /** Resolves once a neighbour is linked; rejects with MESH_UNREACHABLE after the time, milliseconds. */

@@ -87,5 +87,5 @@ export async function openSimulation(
       return Promise.resolve();
     },
   });
-  return { ...session, fleet };
+  return { ...session, fleet, size: () => fleet.nodes.filter(({ chip }) => chip.on).length };
 }

@@ -1,7 +1,6 @@
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
-import { COMMANDS } from "../../host-tools/commands";
 import { choosePorts } from "../../host-tools/commands/device-options";
 import { decodeStorage, layOutStorage } from "../../host-tools/device/storage-image";
 import { VirtualBoard } from "../../host-tools/device/virtual/board";
@@ -9,8 +8,8 @@ import { offerTcp, type OfferedPort } from "../../host-tools/device/virtual/tcp"
 import { buildImage } from "../../host-tools/device/esp-image";
 import { encodePartitionTable } from "../../host-tools/device/partition-table";
 import { NorFlash } from "../../host-tools/simulator/chip/flash";
-import { runProgram } from "../../host-tools/program";
 import { randomBytes } from "../device/support/site";
+import { espalier } from "./support/run";
 
 /** The bundle is built elsewhere; here it is a few bytes. */
 jest.mock("../../host-tools/device/node-storage", () => ({
@@ -68,17 +67,7 @@ async function offer(board: VirtualBoard): Promise<string> {
   return port.path;
 }
 
-async function espalier(...args: string[]) {
-  let stdout = "";
-  let stderr = "";
-  const code = await runProgram(COMMANDS, args, "0.0.0", {
-    stdout: { write: (text: string | Buffer) => void (stdout += text.toString()) },
-    stderr: { write: (text) => void (stderr += text) },
-    env: {},
-    watchInterrupt: () => ({ signal: new AbortController().signal, dispose() {} }),
-  });
-  return { code, stdout, stderr, json: () => JSON.parse(stdout) as unknown };
-}
+const run = (...line: string[]) => espalier(line);
 
 /** A board with Espruino on it. */
 function espruinoBoard(mac: string): VirtualBoard {
@@ -96,7 +85,7 @@ it("flash brings a listed board up and refuses one that is not listed", async ()
   ];
   const ports = [await offer(known), await offer(stranger)];
   const manifest = path.join(folder, "web");
-  const result = await espalier("flash", "--config", site, "--port", ports.join(), "--manifest", manifest, "--json");
+  const result = await run("flash", "--config", site, "--port", ports.join(), "--manifest", manifest, "--json");
   expect(result.code).toBe(1);
   expect(result.json()).toMatchObject({
     boards: [{ path: ports[0], chip: "ESP32", verified: true }],
@@ -107,36 +96,36 @@ it("flash brings a listed board up and refuses one that is not listed", async ()
   expect(known.flash.bytes.includes('{"role":"first"}')).toBe(true);
   const written = JSON.parse(fs.readFileSync(path.join(manifest, "manifest.json"), "utf8")) as { builds: unknown[] };
   expect(written.builds).toHaveLength(1);
-  const again = await espalier("flash", "--config", site, "--port", ports[0]!);
-  expect(again).toMatchObject({ code: 0, stdout: expect.stringContaining("has everything already") });
+  const again = await run("flash", "--config", site, "--port", ports[0]!);
+  expect(again).toMatchObject({ code: 0, out: expect.stringContaining("has everything already") });
 }, 30_000);
 
 it("read-mac and erase work on one board", async () => {
   const board = new VirtualBoard({ path: "a", mac: "24:0a:c4:00:00:42" });
   board.flash.write(0x5000, Buffer.from("old"));
   const port = await offer(board);
-  expect((await espalier("read-mac", "--port", port, "--json")).json()).toMatchObject({
+  expect((await run("read-mac", "--port", port, "--json")).json()).toMatchObject({
     boards: [{ mac: "24:0a:c4:00:00:42", chip: "ESP32" }],
   });
-  expect((await espalier("erase", "--port", port, "--chip", "esp32c3")).stderr).toContain("WRONG_CHIP");
+  expect((await run("erase", "--port", port, "--chip", "esp32c3")).err).toContain("WRONG_CHIP");
   expect(board.flash.operations).toBe(1);
-  expect((await espalier("erase", "--port", port)).code).toBe(0);
+  expect((await run("erase", "--port", port)).code).toBe(0);
   expect(board.flash.bytes.every((byte) => byte === 0xff)).toBe(true);
 }, 30_000);
 
 it("inject makes a node of a board with Espruino; storage reads what is on it", async () => {
   const board = espruinoBoard("24:0a:c4:00:00:01");
   const port = await offer(board);
-  const result = await espalier("inject", "--config", site, "--port", port, "--json");
+  const result = await run("inject", "--config", site, "--port", port, "--json");
   expect(result.json()).toMatchObject({ node: "one", role: "first", laidOut: true, packets: true });
-  const listed = (await espalier("storage", "ls", port, "--json")).json() as { files: { name: string }[] };
+  const listed = (await run("storage", "ls", port, "--json")).json() as { files: { name: string }[] };
   expect(listed.files.map((file) => file.name)).toEqual(["cfg", "pad", "espalier", ".boot0"]);
-  expect((await espalier("storage", "get", port, "cfg")).stdout).toBe('{"role":"first"}');
-  expect((await espalier("storage", "get", port, "none")).stderr).toContain("NO_SUCH_FILE");
+  expect((await run("storage", "get", port, "cfg")).out).toBe('{"role":"first"}');
+  expect((await run("storage", "get", port, "none")).err).toContain("NO_SUCH_FILE");
   const notes = path.join(folder, "notes.txt");
   fs.writeFileSync(notes, "a note");
-  expect((await espalier("storage", "put", port, "notes", notes)).code).toBe(0);
-  expect((await espalier("storage", "get", port, "notes")).stdout).toBe("a note");
+  expect((await run("storage", "put", port, "notes", notes)).code).toBe(0);
+  expect((await run("storage", "get", port, "notes")).out).toBe("a note");
 }, 30_000);
 
 it("storage works on images and refuses names that Espruino cannot hold", async () => {
@@ -152,11 +141,11 @@ it("storage works on images and refuses names that Espruino cannot hold", async 
   );
   const content = path.join(folder, "content");
   fs.writeFileSync(content, "content");
-  expect((await espalier("storage", "put", image, "new", content)).code).toBe(0);
+  expect((await run("storage", "put", image, "new", content)).code).toBe(0);
   expect(decodeStorage(fs.readFileSync(image)).files.map((file) => file.name)).toEqual(["a", "pad", "b", "new"]);
-  expect((await espalier("storage", "put", image, "C:x", content)).stderr).toContain("STORAGE_IMAGE");
-  expect((await espalier("storage", "ls", content)).stderr).toContain("STORAGE_IMAGE");
-  expect((await espalier("storage", "put", image)).code).toBe(2);
+  expect((await run("storage", "put", image, "C:x", content)).err).toContain("STORAGE_IMAGE");
+  expect((await run("storage", "ls", content)).err).toContain("STORAGE_IMAGE");
+  expect((await run("storage", "put", image)).code).toBe(2);
 });
 
 describe("the choice of ports", () => {
@@ -180,9 +169,9 @@ describe("the choice of ports", () => {
 
 it("every command shows examples", async () => {
   for (const name of ["flash", "erase", "read-mac", "inject", "console", "monitor", "storage"]) {
-    const help = await espalier(name, "--help");
+    const help = await run(name, "--help");
     expect(help.code).toBe(0);
-    expect(help.stdout).toContain(`espalier ${name}`);
-    expect(help.stdout).toContain("Examples:");
+    expect(help.out).toContain(`espalier ${name}`);
+    expect(help.out).toContain("Examples:");
   }
 });

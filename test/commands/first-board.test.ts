@@ -3,25 +3,12 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 import { loadBoard } from "../../host-tools/build/board";
-import { COMMANDS } from "../../host-tools/commands";
 import { createBench } from "../../host-tools/device/virtual/bench";
 import { standInFirmware } from "../../host-tools/device/virtual/stand-in";
-import { runProgram } from "../../host-tools/program";
+import { espalier } from "./support/run";
 
 const README = fs.readFileSync(path.join(__dirname, "../../README.md"), "utf8");
 const board = loadBoard("esp32-devkitc");
-
-async function espalier(args: string[]) {
-  let out = "";
-  let err = "";
-  const code = await runProgram(COMMANDS, args, "0.0.0", {
-    stdout: { write: (text: string) => (out += text) },
-    stderr: { write: (text: string) => (err += text) },
-    env: {},
-    watchInterrupt: () => ({ signal: new AbortController().signal, dispose() {} }),
-  });
-  return { code, out, err };
-}
 
 test("the README's first board", async () => {
   const block = /## First board[^]*?```sh\n([^]*?)```/.exec(README)![1]!;

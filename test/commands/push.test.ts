@@ -3,10 +3,9 @@ import * as os from "node:os";
 import * as path from "node:path";
 import { assemble, blobChunks, makeImage } from "../../host-tools/build/image";
 import { encodeImageFile } from "../../host-tools/build/image-file";
-import { COMMANDS } from "../../host-tools/commands";
 import { nodeIds } from "../../host-tools/commands/push";
-import { runProgram } from "../../host-tools/program";
 import { type Build, buildFor } from "../../host-tools/simulator/firmware-builds";
+import { espalier } from "./support/run";
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "espalier-push-"));
 const scenario = path.join(folder, "pair.yaml");
@@ -31,24 +30,7 @@ beforeAll(async () => {
 
 afterAll(() => fs.rmSync(folder, { recursive: true }));
 
-/** Runs a command line; `interrupt` may press Ctrl-C at each piece of progress. */
-async function run(line: string[], interrupt?: (progress: string, press: () => void) => void) {
-  let out = "";
-  let err = "";
-  const controller = new AbortController();
-  const code = await runProgram(COMMANDS, ["push", ...line], "0.0.0", {
-    stdout: { write: (text: string) => (out += text) },
-    stderr: {
-      write(text: string) {
-        err += text;
-        interrupt?.(text, () => controller.abort());
-      },
-    },
-    env: {},
-    watchInterrupt: () => ({ signal: controller.signal, dispose() {} }),
-  });
-  return { code, out, err };
-}
+const run = (line: string[], interrupt?: Parameters<typeof espalier>[1]) => espalier(["push", ...line], interrupt);
 
 it("updates every node, one that restarts in the middle too", async () => {
   const { code, out } = await run([file, "--via", via, "--json"]);

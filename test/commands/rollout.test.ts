@@ -2,9 +2,8 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 import { encodeImageFile } from "../../host-tools/build/image-file";
-import { COMMANDS } from "../../host-tools/commands";
-import { runProgram } from "../../host-tools/program";
 import { buildFor } from "../../host-tools/simulator/firmware-builds";
+import { espalier } from "./support/run";
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "espalier-rollout-"));
 const scenario = path.join(folder, "pair.yaml");
@@ -29,31 +28,13 @@ beforeAll(async () => {
 
 afterAll(() => fs.rmSync(folder, { recursive: true }));
 
-async function run(line: string[], interrupt?: (progress: string, press: () => void) => void) {
-  let out = "";
-  let err = "";
-  const controller = new AbortController();
-  const code = await runProgram(COMMANDS, line, "0.0.0", {
-    stdout: { write: (text: string) => (out += text) },
-    stderr: {
-      write(text: string) {
-        err += text;
-        interrupt?.(text, () => controller.abort());
-      },
-    },
-    env: {},
-    watchInterrupt: () => ({ signal: controller.signal, dispose() {} }),
-  });
-  return { code, out, err };
-}
-
 const push = (kept: string, ...more: string[]): string[] => [
   ...["push", image, "--via", via, "--config", site, "--rollout", policy, "--folder", path.join(folder, kept)],
   ...more,
 ];
 
 it("shows what would happen, and does nothing", async () => {
-  const { code, out } = await run(push("dry", "--dry-run"));
+  const { code, out } = await espalier(push("dry", "--dry-run"));
   expect(code).toBe(0);
   expect(out).toContain("to update:    2");
   expect(out).toMatch(/canary: roof, watched for 20 s/);
@@ -63,7 +44,7 @@ it("shows what would happen, and does nothing", async () => {
 
 it("changes single things of a progressive rollout", async () => {
   const line = ["push", image, "--via", via, "--config", site, "--dry-run", "--rollout", "progressive"];
-  const { out } = await run([...line, "--soak", "90s", "--if-version", "1.0.*", "--json"]);
+  const { out } = await espalier([...line, "--soak", "90s", "--if-version", "1.0.*", "--json"]);
   const { policy: made, waves, dryRun } = JSON.parse(out);
   expect([dryRun, made.targets.versions]).toEqual([true, ["1.0.*"]]);
   expect(waves.map(({ nodes, soakMs }: { nodes: number[]; soakMs: number }) => [nodes.length, soakMs])).toEqual([
@@ -74,26 +55,26 @@ it("changes single things of a progressive rollout", async () => {
 });
 
 it("goes wave by wave, and keeps the report", async () => {
-  const { code, out, err } = await run(push("whole"));
+  const { code, out, err } = await espalier(push("whole"));
   expect(err).toContain("canary passed: 1 of 1 in good health");
   expect(out).toContain("done: 2 of 2 run 1.1.0");
   expect(code).toBe(0);
   const kept = path.join(folder, "whole");
-  const list = JSON.parse((await run(["rollout", "list", "--folder", kept, "--json"])).out);
+  const list = JSON.parse((await espalier(["rollout", "list", "--folder", kept, "--json"])).out);
   expect(list.rollouts).toMatchObject([{ state: "done", version: "1.1.0", running: 2, nodes: 2, process: 0 }]);
-  const shown = await run(["rollout", "show", "latest", "--folder", kept]);
+  const shown = await espalier(["rollout", "show", "latest", "--folder", kept]);
   expect(shown.code).toBe(0);
   expect(shown.out.split("\n").slice(1)).toEqual(out.trimEnd().split("\n").slice(1).concat([""]));
 });
 
 it("stands still at Ctrl-C, says so, and is ended by another process", async () => {
   const kept = path.join(folder, "cut");
-  const first = await run(push("cut"), (text, press) => void (text.includes("canary begins") && press()));
+  const first = await espalier(push("cut"), (text, press) => void (text.includes("canary begins") && press()));
   expect(first.code).toBe(130);
   expect(first.err).toMatch(/rollout resume 2.*-1\.1\.0/);
-  const idle = await run(["rollout", "pause", "latest", "--folder", kept]);
+  const idle = await espalier(["rollout", "pause", "latest", "--folder", kept]);
   expect([idle.code, idle.err]).toEqual([1, expect.stringContaining("error[ROLLOUT_IDLE]")]);
-  const ended = await run(["rollout", "abort", "latest", "--folder", kept, "--via", via, "--json"]);
+  const ended = await espalier(["rollout", "abort", "latest", "--folder", kept, "--via", via, "--json"]);
   expect(ended.code).toBe(1);
   expect(JSON.parse(ended.out)).toMatchObject({ state: "aborted", ok: false, reason: "aborted by a person" });
 });
@@ -101,7 +82,7 @@ it("stands still at Ctrl-C, says so, and is ended by another process", async () 
 it("does what another terminal asks for", async () => {
   const kept = path.join(folder, "asked");
   let asked = "";
-  const ended = await run(
+  const ended = await espalier(
     ["push", image, "--via", via, "--config", site, "--rollout", policy, "--folder", kept],
     (text) => {
       if (asked || !text.includes("canary begins")) return;
@@ -124,7 +105,7 @@ describe("what makes no sense is refused before anything is done", () => {
   ])("%s", async (_name, text, message) => {
     const file = path.join(folder, "bad.yaml");
     fs.writeFileSync(file, text);
-    const { code, err } = await run(["push", image, "--via", via, "--rollout", file]);
+    const { code, err } = await espalier(["push", image, "--via", via, "--rollout", file]);
     expect(code).toBe(2);
     expect(err).toContain("error[BAD_ROLLOUT]");
     expect(err).toContain(message);
@@ -140,7 +121,7 @@ describe("what makes no sense is refused before anything is done", () => {
     [["rollout", "show"], "WRONG_ARGUMENTS"],
     [["rollout", "explode", "x"], "WRONG_ARGUMENTS"],
   ])("%j", async (line, code) => {
-    const result = await run(line);
+    const result = await espalier(line);
     expect(result.code).toBe(2);
     expect(result.err).toContain(`error[${code}]`);
   });

@@ -2,6 +2,7 @@
  * A rollout as data: what happened (events, in the order of the journal) and what follows from it (the record). The
  * record is a function of the events alone, so that a journal read again gives the same record.
  */
+import type { NodeReport } from "../distribution";
 import type { RolloutState } from "../fleet-view";
 import type { ImageFacts, PlannedWave } from "./plan";
 import type { Policy } from "./policy";
@@ -140,18 +141,7 @@ export type RolloutEvent = { at: number } & (
   | { kind: "reopened" }
   | { kind: "linked"; linked: boolean }
   | { kind: "presence"; node: number; online: boolean }
-  | {
-      kind: "report";
-      node: number;
-      state: string;
-      percent: number;
-      chunks: number;
-      total: number;
-      repaired: number;
-      sent: number;
-      error: string;
-      version: string;
-    }
+  | ({ kind: "report" } & NodeReport)
   | { kind: "sample"; node: number; sample: Sample }
   | { kind: "paused"; by: "gate" | "person"; reason: string }
   | { kind: "resumed" }
