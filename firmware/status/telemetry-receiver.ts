@@ -30,8 +30,8 @@ const NEVER = "\xff\xff\xff\xff";
 const ASK_AGAIN = 10000;
 const ASKS = 8;
 /** A delta's age may differ from the age of the key frame here by so many ms, and by one in so many. */
-const AGE_SLACK = 20000;
-const AGE_DRIFT = 50;
+const AGE_SLACK = 6000;
+const AGE_DRIFT = 500;
 const MOST_NODES = 2000;
 
 /** What takes frames; made by the node when it starts. */
