@@ -188,9 +188,9 @@ export function createReceiver(
   function takeUp(id: string, neighbour: number): boolean {
     "cold";
     const t = transfer;
-    // An image that was passed on, and that nobody asks for any more, makes way.
-    const free =
-      !t || (node.state === "relaying" && t.session.origin !== mesh.getNodeId() && t.server.quietFor() > RELAY_IDLE_MS);
+    // An image that was passed on, or served by who runs it, and that nobody asks for any more, makes way.
+    const idle = node.state === "relaying" || node.state === "current";
+    const free = !t || (idle && t.server.quietFor() > RELAY_IDLE_MS);
     const o = offered && offered.id === id ? offered : null;
     if (!t && serveStaged(id, o ? o.pace : USUAL_PACE)) {
       if (node.state === "idle") node.state = "current";

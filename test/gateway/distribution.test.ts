@@ -42,6 +42,7 @@ test("what a report says is cut to what can be true, and to what a terminal can 
     chunks: 0,
     total: 1e6,
     repaired: 0,
+    sent: 0,
     error: "",
     version: "",
   });

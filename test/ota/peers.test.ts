@@ -52,6 +52,26 @@ test("a late node is fed by its neighbour, with the origin gone", () => {
   expect(updated[1]!.sent().chunks).toBeGreaterThan(10);
 });
 
+test("who serves what it runs passes something else on when nobody asks for that any more", () => {
+  const { world, origin, nodes } = standing(3, "line");
+  load(origin, IMAGE);
+  announce(origin, IMAGE);
+  expect(verified(world, nodes, CODE)).toBe(true);
+  const middle = restarted(world, nodes[0]!);
+  crash(nodes[1]!);
+  const last = boot(world, 3);
+  settle(world, [origin, middle, last]);
+  announce(origin, IMAGE);
+  expect(verified(world, [last], CODE)).toBe(true);
+  expect([middle.receiver.state(), middle.sent().chunks > 10]).toEqual(["current", true]);
+  world.run(15000);
+  const code = sampleCode(9000, 4);
+  const other = imageOf(code, "raw");
+  load(origin, other);
+  announce(origin, other, { only: [last.id] });
+  expect(verified(world, [last], code)).toBe(true);
+});
+
 test("an image on trial is not handed on", () => {
   const { world, late } = afterwards(true);
   late.receiver.query(true);

@@ -20,13 +20,13 @@ test("an application's messages arrive, in milliseconds of real time", async () 
 test("the same seed is the same run, another is another", async () => {
   const run = async (seed: number): Promise<string> => {
     mesh = await virtualMesh({ nodes: 3, app: "apps/sensor.ts", seed, loss: 0.1 });
-    // When things came tells runs apart in which the same things came.
-    const counts: number[] = [];
+    // When things came, and what nodes measured, tells runs apart in which the same things came.
+    const seen: unknown[] = [];
     for (let tenth = 0; tenth < 600; tenth++) {
       mesh.advance(0.1);
-      counts.push(mesh.received.length, ...mesh.nodes.map((node) => node.console.length));
+      seen.push(mesh.received.length, ...mesh.nodes.map((node) => [node.console.length, node.telemetry()]));
     }
-    const trace = JSON.stringify([counts, mesh.received, mesh.nodes.map((node) => node.console)]);
+    const trace = JSON.stringify([seen, mesh.received, mesh.nodes.map((node) => node.console)]);
     mesh.stop();
     return trace;
   };
