@@ -73,7 +73,7 @@ if (ESPALIER_ROLE === "dashboard") {
 
 if (ESPALIER_ROLE === "bridge" && settings.bridge) {
   bridge = createBridge(engine, node.mesh, settings.bridge, networkTime(engine, settings.bridge.timeServer || ""));
-  node.onReady(bridge.start);
+  node.onReady(bridge.beginBridge);
   // The root hands telemetry to who asks for it again and again; if this node is the root, that does nothing.
   node.every(60000, node.stream.subscribe);
 }

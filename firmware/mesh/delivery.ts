@@ -72,7 +72,7 @@ export function createDelivery(engine: Engine, router: Router, events: Events): 
     try {
       parcel.done(error);
     } catch (thrown) {
-      engine.log("mesh: handler: " + thrown);
+      engine.log("mesh: done: " + thrown);
     }
   }
 

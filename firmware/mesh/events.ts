@@ -26,7 +26,7 @@ export function createEvents(engine: Engine): Events {
         try {
           run(a, b);
         } catch (error) {
-          engine.log("mesh: handler of " + event + ": " + error);
+          engine.log("mesh: " + event + ": " + error);
         }
       }
     },

@@ -185,13 +185,15 @@ export function createServer(node: UpdateNode, s: Session): Server {
         busy = true;
         continue;
       }
-      if (!hop.polls) continue;
+      const payload = hop.payload && !hop.blob.count;
+      const set = payload ? (s.payload as Bitmap) : s.blob;
+      // While a pass is under way nobody is asked: what is lost goes out combined when it is over.
+      if (!hop.polls || set.count < set.size) continue;
       busy = true;
       // The first poll at once, the next after time for the answers to come in.
       const left = hop.polls;
       if (engine.now() - hop.lastSent < (left === MAX_POLLS ? 2 * s.pace : 1000)) continue;
-      const flags = hop.payload && !hop.blob.count ? FLAG_PAYLOAD : 0;
-      if (send(hop, frameHeader(FRAME_POLL, flags, s.tag, MAX_POLLS - left))) {
+      if (send(hop, frameHeader(FRAME_POLL, payload ? FLAG_PAYLOAD : 0, s.tag, MAX_POLLS - left))) {
         hop.polls = left - 1;
         stats.polls++;
       }

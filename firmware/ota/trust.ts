@@ -53,7 +53,7 @@ const USED = 52;
 export function configuredKey(engine: Engine, text: string | undefined): Bytes {
   "cold";
   if (!text) {
-    engine.log("espalier: UNSIGNED images are taken");
+    engine.log("UNSIGNED images are taken");
     return "";
   }
   const key = engine.fromBase64(text);

@@ -27,7 +27,7 @@ export interface BridgeSettings {
 }
 
 export interface Bridge {
-  start(): void;
+  beginBridge(): void;
   /** New values of a node. */
   observe(telemetry: Telemetry): void;
   readonly stats: MqttStats;
@@ -87,7 +87,7 @@ export function createBridge(engine: Engine, mesh: Mesh, settings: BridgeSetting
     "cold";
     mqtt.publish(status + "bridge", "online", true);
     if (settings.commandKey && settings.commandKey.length >= MIN_KEY) {
-      for (const name of ["message", "status", "update/start", "update/abort"]) mqtt.subscribe(command + name);
+      for (const name of ["message", "status", "update/start", "update/abort"]) mqtt.followTopic(command + name);
       renew();
     }
     // The broker may have forgotten what it retained.
@@ -296,9 +296,9 @@ export function createBridge(engine: Engine, mesh: Mesh, settings: BridgeSetting
   }
 
   return {
-    start: function () {
+    beginBridge: function () {
       "cold";
-      mqtt.start();
+      mqtt.dialBroker();
       engine.every(1000, function () {
         tick();
       });

@@ -27,14 +27,14 @@ export interface MqttHandlers {
 }
 
 export interface Mqtt {
-  start(): void;
+  dialBroker(): void;
   /** Says goodbye, so that the will is not published. */
   stop(): void;
   /** With QoS 0. False, and nothing is sent, without a connection or while much waits to leave. */
   publish(topic: string, text: Bytes, retain: boolean): boolean;
   /** With QoS 1: kept until the broker has it. Pushes out the oldest that waits when there are too many. */
   deliver(topic: string, text: Bytes): void;
-  subscribe(filter: string): void;
+  followTopic(filter: string): void;
   /** Live. */
   readonly stats: MqttStats;
 }
@@ -190,7 +190,7 @@ export function createMqtt(
     first.sent = true;
   }
 
-  function accept(code: number): void {
+  function onConnack(code: number): void {
     "cold";
     stats.refusal = code;
     if (code) {
@@ -210,7 +210,7 @@ export function createMqtt(
   function handle(first: number, body: Bytes): void {
     "cold";
     const type = first & 0xf0;
-    if (type === CONNACK && !stats.connected) accept(body.length === 2 ? body.charCodeAt(1) : 255);
+    if (type === CONNACK && !stats.connected) onConnack(body.length === 2 ? body.charCodeAt(1) : 255);
     else if (type === PUBACK && body.length === 2) {
       if ((body.charCodeAt(0) << 8) + body.charCodeAt(1) !== under) return;
       under = 0;
@@ -275,7 +275,7 @@ export function createMqtt(
   }
 
   return {
-    start: function () {
+    dialBroker: function () {
       "cold";
       if (timer) return;
       dialAt = engine.now();
@@ -308,7 +308,7 @@ export function createMqtt(
       stats.waiting = waiting.length;
       next();
     },
-    subscribe: function (filter: string) {
+    followTopic: function (filter: string) {
       "cold";
       identifier = (identifier & 65535) + 1 > 65535 ? 1 : identifier + 1;
       write(packet(SUBSCRIBE, String.fromCharCode(identifier >> 8, identifier & 255) + text16(filter) + "\0"));

@@ -164,7 +164,8 @@ export function startPush(gateway: EspalierNode, image: Image, options: PushOpti
     p.chunks = report.chunks || p.chunks;
     p.total = report.total || p.total;
     p.percent = report.percent;
-    p.repaired = report.repaired;
+    // A node that started again has no counts any more.
+    p.repaired = Math.max(p.repaired, report.repaired);
     sent.set(report.node, Math.max(report.sent, sent.get(report.node) ?? 0));
     p.error = report.error;
     if (!p.versionBefore) p.versionBefore = report.version;

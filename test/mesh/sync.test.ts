@@ -261,7 +261,7 @@ test("handlers that throw are logged and skipped", () => {
   peer.send('{"type":9,"from":7,"dest":2000,"msg":"a"}');
   world.run(20);
   expect(heard).toEqual(["7a"]);
-  expect(member.node.log).toEqual(["mesh: handler of receive: Error: application"]);
+  expect(member.node.log).toEqual(["mesh: receive: Error: application"]);
 });
 
 test("stop closes everything and start forms the mesh again", () => {

@@ -56,7 +56,7 @@ describeWith(["mosquitto", "mosquitto_passwd"], "a node as a bridge to Mosquitto
     };
     bridge = createBridge(engine, mesh, settings, () => Math.floor(Date.now() / 1000));
     heard = await mosquitto.listen("m/#");
-    bridge.start();
+    bridge.beginBridge();
     await until("the broker", () => bridge.stats.connected);
   });
   afterEach(async () => {

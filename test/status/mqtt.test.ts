@@ -63,7 +63,7 @@ class Bench {
 
   /** Up to the broker's acceptance. */
   connect(): void {
-    this.mqtt.start();
+    this.mqtt.dialBroker();
     this.pass(1);
     this.handler!.open!();
     this.receive(0x20, 2, 0, 0);
@@ -77,7 +77,7 @@ const hexOf = (text: string): string => Buffer.from(text, "latin1").toString("he
 describe("the client of a board", () => {
   it("introduces itself as the standard writes it", () => {
     const bench = new Bench();
-    bench.mqtt.start();
+    bench.mqtt.dialBroker();
     bench.pass(1);
     bench.handler!.open!();
     // Section 3.1: protocol "MQTT", level 4, flags user+password+will retain+will QoS 1+will+clean, keep-alive 60.
@@ -210,7 +210,7 @@ describe("the client of a board", () => {
 
   it("waits longer after each failure, since a dial blocks a board, and is told why it was refused", async () => {
     const bench = new Bench();
-    bench.mqtt.start();
+    bench.mqtt.dialBroker();
     const dialledAt: number[] = [];
     for (let i = 0; i < 2000; i++) {
       const before = bench.dials;
@@ -224,7 +224,7 @@ describe("the client of a board", () => {
     expect(gaps.slice(0, 5)).toEqual([1, 2, 4, 8, 16]);
     expect(Math.max(...gaps)).toBeLessThanOrEqual(300);
     const refused = new Bench();
-    refused.mqtt.start();
+    refused.mqtt.dialBroker();
     refused.pass(1);
     refused.handler!.open!();
     refused.receive(0x20, 2, 0, 5);
