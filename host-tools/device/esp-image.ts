@@ -21,7 +21,8 @@ export interface ImageFacts {
 /** Reads and checks an image at the start of `bytes`; a fault says why it would not boot. Never throws. */
 export function inspectImage(bytes: Uint8Array): ImageFacts | ImageFault {
   const image = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (image.length < HEADER || image[0] !== IMAGE_MAGIC) return "not-an-image";
+  // The last byte of the header is 1 when a hash follows, or 0.
+  if (image.length < HEADER || image[0] !== IMAGE_MAGIC || image[23]! > 1) return "not-an-image";
   const segments = image[1]!;
   if (segments === 0 || segments > 16) return "not-an-image";
   let at = HEADER;
