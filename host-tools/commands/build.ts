@@ -110,9 +110,10 @@ export async function bundleOrError(options: BundleOptions): Promise<Bundle> {
 }
 
 /** The board, with the budget of the role's bundle. */
-function boardFor(name: string, role: string): Board {
+function boardForRole(name: string, role: string): Board {
   const board = boardOrError(name);
-  const bytes = board.bundle.roles?.[role] ?? board.bundle.bytes;
+  const { bundle, recovery } = board;
+  const bytes = role === RECOVERY_ROLE ? recovery.bytes : (bundle.roles?.[role] ?? bundle.bytes);
   return { ...board, bundle: { ...board.bundle, bytes } };
 }
 
@@ -145,20 +146,18 @@ export const build: CommandDefinition = {
   },
 
   async run(context, given) {
-    const isRecovery = given.role === RECOVERY_ROLE;
-    requireOptions(given, isRecovery ? ["board"] : ["app", "board"]);
+    requireOptions(given, given.role === RECOVERY_ROLE ? ["board"] : ["app", "board"]);
     const options = given as unknown as BuildOptions;
-    const board = boardFor(options.board, options.role);
+    const board = boardForRole(options.board, options.role);
     const built = await bundleOrError(options);
-    const limits = isRecovery ? { ...board, bundle: { ...board.bundle, bytes: board.recovery.bytes } } : board;
-    const over = checkBudget(limits, built);
+    const over = checkBudget(board, built);
     const result = {
       app: options.app ?? null,
       board: options.board,
       role: options.role,
       version: options.version,
       bytes: built.bytes,
-      budget: limits.bundle.bytes,
+      budget: board.bundle.bytes,
       modules: built.modules,
       out: options.out ?? null,
       image: options.image ?? null,
@@ -167,7 +166,7 @@ export const build: CommandDefinition = {
     if (first && options.minify) {
       throw new EspalierError(
         "OVER_BUDGET",
-        `the bundle has ${first.used} bytes, ${board.name} allows ${first.allowed}:\n${sizeReport(limits, built).join("\n")}`,
+        `the bundle has ${first.used} bytes, ${board.name} allows ${first.allowed}:\n${sizeReport(board, built).join("\n")}`,
         { hint: "Leave something out; nothing was written.", context: result },
       );
     }
@@ -185,7 +184,7 @@ export const build: CommandDefinition = {
     }
     const written = [options.out, options.image].filter((file) => file !== undefined);
     context.report(result, () =>
-      [...sizeReport(limits, built), ...written.map((file) => `written to ${file}`)].join("\n"),
+      [...sizeReport(board, built), ...written.map((file) => `written to ${file}`)].join("\n"),
     );
     return EXIT.ok;
   },

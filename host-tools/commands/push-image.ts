@@ -34,7 +34,8 @@ export async function sourceOf(given: string, options: ImageOptions): Promise<Im
     throw wrong("NEEDS_BASE", "a delta needs the image that the nodes run", "Name its file with --base.");
   if (baseFile !== undefined && encoding !== undefined && encoding !== "auto" && encoding !== "delta")
     throw wrong("BASE_UNUSED", `--base means nothing to --encoding ${encoding}`, "Leave one of them out.");
-  if (!/\.[cm]?[jt]s$/.test(file)) {
+  const isMade = !/\.[cm]?[jt]s$/.test(file);
+  if (isMade) {
     const meaningless = (["encoding", "board", "role", "version", "notes", "product"] as const).find(
       (name) => options[name] !== undefined && !(name === "encoding" && baseFile !== undefined),
     );
@@ -44,9 +45,9 @@ export async function sourceOf(given: string, options: ImageOptions): Promise<Im
         `--${meaningless} has no meaning for ${file}, an image that is made already`,
         "Leave the option out, or give the application's TypeScript module.",
       );
-    return sourceFromFile(file, baseFile === undefined ? null : baseFromFile(baseFile), encoding);
   }
   const base = baseFile === undefined ? null : baseFromFile(baseFile);
+  if (isMade) return sourceFromFile(file, base, encoding);
   const board = boardOrError(options.board ?? "esp32-devkitc");
   const role = options.role ?? "node";
   const version = options.version ?? ownVersion;

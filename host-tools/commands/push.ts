@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { Image } from "../build/image";
 import { blobChunks } from "../build/image";
+import { signatureOf } from "../build/sign-image";
 import type { Telemetry } from "../../firmware/wire/telemetry";
 import { type CommandContext, type CommandDefinition, requireOptions } from "../command";
 import { CONFIG_FILE, loadSite } from "../config/load";
@@ -359,7 +360,7 @@ export const push: CommandDefinition = {
  * @throws EspalierError DELTA_UNSIGNED
  */
 function checkSigned(delta: Image, whole: Image): void {
-  const signed = ({ blob }: Image): boolean => blob.length > 2 + blob.readUInt16LE(0);
+  const signed = (image: Image): boolean => signatureOf(image).length > 0;
   if (signed(delta) || !signed(whole)) return;
   throw new EspalierError("DELTA_UNSIGNED", "the image is signed, and there is no key here to sign its delta with", {
     hint: 'Leave --base out, or name the private key in the site\'s file ("keys": { "private": ... }).',

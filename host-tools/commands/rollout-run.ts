@@ -7,7 +7,7 @@ import type { MeshSession } from "../gateway/mesh-session";
 import type { NodeFacts } from "../gateway/rollout/plan";
 import type { Policy } from "../gateway/rollout/policy";
 import { isOver, type RolloutRecord } from "../gateway/rollout/record";
-import { previewText, reportText } from "../gateway/rollout/report";
+import { nameIn, previewText, reportText } from "../gateway/rollout/report";
 import { imageFacts, planRollout, rolloutId, type RunningRollout } from "../gateway/rollout/rollout";
 import { replay } from "../gateway/rollout/apply";
 import { carry } from "../gateway/rollout/keeper";
@@ -16,10 +16,6 @@ import type { Bar, Progress } from "../ui/progress";
 
 const LOOK_MS = 250;
 const LAST_WORD_MS = 1000;
-
-export function nameIn(record: RolloutRecord): (node: number) => string {
-  return (node) => record.nodes[node]?.name ?? node.toString(16).padStart(8, "0");
-}
 
 /** Every target that is not offline runs the new version, and nobody put an end to it. */
 export function succeeded(view: RolloutView): boolean {
@@ -124,15 +120,6 @@ export async function beginRollout(
     return EXIT.ok;
   }
   parts.progress.log(previewText(record));
-  const opened = store.create(id, image, whole);
-  opened.journal.append(planned);
-  return carryOut(context, { ...parts, opened: { ...opened, journal: withPlan(opened, planned) } }, (rollout) =>
-    rollout.start(),
-  );
-}
-
-/** The journal as it stands after the plan was written. */
-function withPlan(opened: OpenRollout, planned: ReturnType<typeof planRollout>): OpenRollout["journal"] {
-  const { journal } = opened;
-  return { events: [planned], append: (event) => journal.append(event), close: () => journal.close() };
+  const opened = store.begin(planned, image, whole);
+  return carryOut(context, { ...parts, opened }, (rollout) => rollout.start());
 }

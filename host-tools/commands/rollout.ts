@@ -3,12 +3,12 @@ import { EspalierError, EXIT, type ExitCode } from "../errors";
 import { openMesh, VIA_HELP } from "../gateway/open-mesh";
 import { siteSecurity } from "../gateway/site-security";
 import { fulfil } from "../gateway/rollout/keeper";
-import { reportText } from "../gateway/rollout/report";
+import { nameIn, reportText } from "../gateway/rollout/report";
 import { RolloutStore, type StoredRollout, type Wish, WISHES } from "../gateway/rollout/store";
 import { viewOf } from "../gateway/rollout/view";
 import { formatTable } from "../ui/table";
 import { folderOption } from "./rollout-options";
-import { carryOut, nameIn, succeeded } from "./rollout-run";
+import { carryOut, succeeded } from "./rollout-run";
 
 const ACTIONS = ["list", "show", ...WISHES] as const;
 type Action = (typeof ACTIONS)[number];

@@ -1,7 +1,7 @@
 /** Rollouts of the dashboard: the images at hand, planned and carried out over the session's mesh. */
 import type { Image } from "../build/image";
-import { EspalierError } from "../errors";
 import type { Collector, MeshEvent, NodeView, Rollout } from "../gateway/fleet-view";
+import { factsOfView, FLAG_ROOT } from "../gateway/rollout/facts";
 import type { RolloutKeeper } from "../gateway/rollout/keeper";
 import type { NodeFacts } from "../gateway/rollout/plan";
 import { parsePolicy } from "../gateway/rollout/policy";
@@ -16,25 +16,18 @@ export interface LiveDeskOptions {
   event(event: MeshEvent): void;
 }
 
-export function choiceOf({ id, manifest }: Image): ImageChoice {
+function choiceOf({ id, manifest }: Image): ImageChoice {
   const { version, hardware, role, resultBytes, notes } = manifest;
   return { id, version, hardware, role, bytes: resultBytes, notes: notes ?? "" };
 }
 
-/** What is known of a node before a rollout; telemetry tells no chip, and a receiver refuses what is not for it. */
+/** A node of which only telemetry tells that it is the root takes what is for the image's role; before any came, it is on top. */
 function factsOf(view: NodeView, hardware: string, role: string): NodeFacts {
   const t = view.telemetry;
   return {
-    id: view.id,
-    name: view.name,
-    hardware: view.hardware || hardware,
+    ...factsOfView(view, hardware),
     role: view.role === "root" ? role : view.role,
-    version: view.version,
-    image: t?.image ?? 0,
-    online: view.presence !== "lost",
-    root: t ? (t.flags & 4) !== 0 : view.parent === 0,
-    children: t?.children ?? 0,
-    hops: Math.max(0, view.hops),
+    root: t ? (t.flags & FLAG_ROOT) !== 0 : view.parent === 0,
   };
 }
 
@@ -48,8 +41,8 @@ export function createLiveDesk({ collector, images, keeper, event }: LiveDeskOpt
     images: images.map(choiceOf),
     current: unfinished ? shown(unfinished) : undefined,
     plan({ image: id, policy: name, transport }) {
-      const image = images.find((one) => one.id === id);
-      if (!image) throw new EspalierError("NO_SUCH_IMAGE", "there is no image with this id");
+      // The desk has looked whether it is there.
+      const image = images.find((one) => one.id === id)!;
       const policy = parsePolicy({ policy: name === "all" ? "all-at-once" : "progressive", transport }, "dashboard");
       const { hardware, role } = image.manifest;
       const facts = collector.nodes().map((view) => factsOf(view, hardware, role));

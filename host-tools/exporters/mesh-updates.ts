@@ -1,8 +1,8 @@
 /** The update desk of a bridge: images from files, rollouts that outlive the process. */
 import type { Image } from "../build/image";
-import type { Collector, NodeView } from "../gateway/fleet-view";
+import type { Collector } from "../gateway/fleet-view";
+import { factsOfView } from "../gateway/rollout/facts";
 import type { RolloutKeeper } from "../gateway/rollout/keeper";
-import type { NodeFacts } from "../gateway/rollout/plan";
 import { parsePolicy } from "../gateway/rollout/policy";
 import { createUpdateDesk, type ImageInfo, type UpdateDesk } from "./updates";
 
@@ -11,22 +11,6 @@ export interface MeshUpdateOptions {
   images: readonly Image[];
   /** One that it has not finished goes on. */
   keeper: RolloutKeeper;
-}
-
-function factsOf(view: NodeView, hardware: string): NodeFacts {
-  return {
-    id: view.id,
-    name: view.name,
-    // Nodes refuse what is for another chip; where nobody wrote theirs down, that is the check.
-    hardware: view.hardware || hardware,
-    role: view.role,
-    version: view.version,
-    image: view.telemetry?.image ?? 0,
-    online: view.presence !== "lost",
-    root: view.role === "root",
-    children: view.telemetry?.children ?? 0,
-    hops: Math.max(0, view.hops),
-  };
 }
 
 export function createMeshUpdates(options: MeshUpdateOptions): UpdateDesk {
@@ -48,7 +32,7 @@ export function createMeshUpdates(options: MeshUpdateOptions): UpdateDesk {
         policy: nodes.length === 1 ? "all-at-once" : "progressive",
         targets: { nodes: [...nodes] },
       });
-      const facts = collector.nodes().map((view) => factsOf(view, info.hardware));
+      const facts = collector.nodes().map((view) => factsOfView(view, info.hardware));
       return keeper.begin(image, facts, policy);
     },
   });

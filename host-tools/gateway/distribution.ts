@@ -83,6 +83,17 @@ export function sendersIn(tree: TreeNode): number {
   return 1 + tree.subs.reduce((sum, sub) => sum + sendersIn(sub), 0);
 }
 
+/**
+ * Chunk frames of all who counted theirs, and the least that as many senders need for `chunks` each; 0 where more than one
+ * image went out, which has no such bound.
+ */
+export function tally(counts: readonly number[], chunks: number, mixed: boolean) {
+  return {
+    transmissions: counts.reduce((sum, one) => sum + one, 0),
+    lowerBound: mixed ? 0 : chunks * counts.filter((one) => one > 0).length,
+  };
+}
+
 function count(value: unknown, most: number): number {
   return typeof value === "number" && value >= 0 ? Math.min(most, Math.floor(value)) : 0;
 }

@@ -12,12 +12,6 @@ import { EspalierError, EXIT } from "../errors";
 
 export type WantedEncoding = Encoding | "auto";
 
-/** The bundle that nodes run, which a delta changes. */
-export interface Base {
-  file: string;
-  code: Buffer;
-}
-
 export interface Choice {
   image: Image;
   /** Where `image` is a delta: the same bundle as a whole, for nodes that do not run the base. */
@@ -65,11 +59,11 @@ export function imageFromFile(file: string): Image {
   }
 }
 
-/** @throws EspalierError NO_FILE, NOT_AN_IMAGE_FILE, BAD_BASE */
-export function baseFromFile(file: string): Base {
+/** The bundle that nodes run, which a delta changes. @throws EspalierError NO_FILE, NOT_AN_IMAGE_FILE, BAD_BASE */
+export function baseFromFile(file: string): string {
   const image = imageFromFile(file);
   const code = bundleOf(image);
-  if (code) return { file, code };
+  if (code) return code.toString("latin1");
   const delta = image.manifest.encoding === "delta";
   const why = delta ? "a delta itself" : "no bundle that is what its manifest says";
   throw new EspalierError("BAD_BASE", `${file} cannot be the base of a delta: it holds ${why}`, {
@@ -104,10 +98,10 @@ function choose(
   return { image: whole, whole: null, why: predictions.length > 1 ? why : "" };
 }
 
-export function sourceFromFile(file: string, base: Base | null = null, wanted: WantedEncoding = "auto"): ImageSource {
+export function sourceFromFile(file: string, base: string | null = null, wanted: WantedEncoding = "auto"): ImageSource {
   const image = imageFromFile(file);
   const { hardware } = image.manifest;
-  if (!base) return { hardware, choose: () => ({ image, whole: null, why: "" }) };
+  if (base === null) return { hardware, choose: () => ({ image, whole: null, why: "" }) };
   const code = bundleOf(image);
   if (!code) {
     throw new EspalierError("NO_BUNDLE", `${file} holds no whole bundle, so that no delta can be made of it`, {
@@ -119,9 +113,8 @@ export function sourceFromFile(file: string, base: Base | null = null, wanted: W
   const board = boardOf(hardware);
   const { instructionsPerSecond } = (board ?? loadBoard("esp32-devkitc")).cost;
   const { product, role, version, counter, notes, nextKey, downgradeFrom } = image.manifest;
-  const texts = { code: code.toString("latin1"), base: base.code.toString("latin1") };
   const fields = { product, hardware, role, version, counter, notes, nextKey, downgradeFrom };
-  const delta = makeImage({ ...fields, ...texts, encoding: "delta" });
+  const delta = makeImage({ ...fields, code: code.toString("latin1"), base, encoding: "delta" });
   return { hardware, choose: (route) => choose([image], delta, wanted, route, instructionsPerSecond) };
 }
 
@@ -141,13 +134,12 @@ export const ENCODINGS: readonly Encoding[] = ["raw", "heatshrink", "deflate"];
 export function imageOfBundle(
   { code, product, board, role, version, notes }: Bundle,
   encoding: Encoding,
-  base: Base | null = null,
+  base?: string,
 ): Image {
-  const change = base ? { base: base.code.toString("latin1") } : {};
-  return makeImage({ code, product, hardware: board.hardware, role, version, encoding, notes, ...change });
+  return makeImage({ code, product, hardware: board.hardware, role, version, encoding, notes, base });
 }
 
-export function sourceFromBundle(bundle: Bundle, wanted: WantedEncoding, base: Base | null = null): ImageSource {
+export function sourceFromBundle(bundle: Bundle, wanted: WantedEncoding, base: string | null = null): ImageSource {
   const { hardware, cost } = bundle.board;
   return {
     hardware,
@@ -155,7 +147,7 @@ export function sourceFromBundle(bundle: Bundle, wanted: WantedEncoding, base: B
       if (wanted !== "auto" && wanted !== "delta")
         return { image: imageOfBundle(bundle, wanted), whole: null, why: "" };
       const images = ENCODINGS.map((one) => imageOfBundle(bundle, one));
-      const delta = base && imageOfBundle(bundle, "delta", base);
+      const delta = base === null ? null : imageOfBundle(bundle, "delta", base);
       return choose(images, delta, wanted, route, cost.instructionsPerSecond);
     },
   };

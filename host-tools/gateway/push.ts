@@ -3,7 +3,7 @@ import type { EspalierNode } from "../../firmware/node";
 import { WRONG_BASE } from "../../firmware/ota/policy";
 import type { Telemetry } from "../../firmware/wire/telemetry";
 import { blobChunks, type Image } from "../build/image";
-import { createDistribution, type NodeReport, type Transport } from "./distribution";
+import { createDistribution, type NodeReport, tally, type Transport } from "./distribution";
 
 export interface PushOptions {
   transport: Transport;
@@ -182,9 +182,8 @@ export function startPush(gateway: EspalierNode, image: Image, options: PushOpti
     progress,
     phase: () => phase,
     counts() {
-      const all = [own < 0 ? distribution.sent() : own, ...sent.values()];
-      const least = (image.chunks.length + blobChunks(image)) * all.filter((count) => count > 0).length;
-      return { transmissions: all.reduce((sum, count) => sum + count, 0), lowerBound: words.size > 1 ? 0 : least };
+      const counts = [own < 0 ? distribution.sent() : own, ...sent.values()];
+      return tally(counts, image.chunks.length + blobChunks(image), words.size > 1);
     },
     telemetry(frame) {
       const p = progress.get(frame.node);

@@ -25,7 +25,7 @@ function waves(rollout: RolloutView): VNode {
     { class: "waves", "aria-label": "Waves" },
     rollout.waves.map((wave: RolloutWave) => {
       const rows = rollout.nodes.filter(({ node }) => wave.nodes.includes(node));
-      const done = rows.filter(({ state: s }) => s === "running" || s === "current").length;
+      const done = rows.filter(({ state: s }) => FINISHED.has(s)).length;
       const soaking = wave.state === "soaking" ? `, watched for another ${span((wave.soakUntil - now()) / 1000)}` : "";
       return h(
         "li",

@@ -38,9 +38,10 @@ export interface Orders {
   rollBack: number[];
 }
 
+export const NO_ORDERS: Readonly<Orders> = { offer: [], whole: false, activate: [], drop: false, rollBack: [] };
+
 export function orders(record: RolloutRecord): Orders {
-  const none: Orders = { offer: [], whole: false, activate: [], drop: false, rollBack: [] };
-  if (isOver(record) || record.state === "preview") return none;
+  if (isOver(record) || record.state === "preview") return NO_ORDERS;
   const nodes = nodesOf(record);
   const ids = (...phases: string[]): number[] =>
     nodes.filter((node) => phases.includes(node.phase)).map(({ node }) => node);
@@ -48,11 +49,11 @@ export function orders(record: RolloutRecord): Orders {
     const unsure = nodes.some(
       (node) => node.phase === "dropping" || (node.phase === "rolling-back" && !node.runningAt),
     );
-    return { ...none, drop: unsure, rollBack: ids("rolling-back") };
+    return { ...NO_ORDERS, drop: unsure, rollBack: ids("rolling-back") };
   }
   // An offer repeated keeps a node that holds the image from starting it by itself.
   const whole = (record.waves[record.wave]?.wholeAt ?? 0) > 0;
-  return { ...none, offer: ids("offered", "verified"), whole, activate: ids("activating") };
+  return { ...NO_ORDERS, offer: ids("offered", "verified"), whole, activate: ids("activating") };
 }
 
 /** Ids of nodes that can no longer be stopped: they restart into the image, or did so unseen. */

@@ -1,5 +1,6 @@
 /** What is known of a mesh before a rollout: who is in it, what runs where. */
 import type { Telemetry } from "../../../firmware/wire/telemetry";
+import type { NodeView } from "../fleet-view";
 import type { MeshSession } from "../mesh-session";
 import type { NodeFacts } from "./plan";
 
@@ -11,7 +12,7 @@ export interface KnownNode {
 }
 
 const ROLES = ["node", "root", "dashboard", "bridge"];
-const FLAG_ROOT = 4;
+export const FLAG_ROOT = 4;
 /** Telemetry comes once a minute unless a node is told otherwise. */
 const HEARD_WITHIN_MS = 70_000;
 const LOOK_MS = 250;
@@ -48,4 +49,20 @@ export async function gatherFacts(
       hops: members.has(id) ? mesh.getHopCount(id) : 0,
     };
   });
+}
+
+/** The same of a node that is watched. Nodes refuse what is for another chip; where nobody wrote theirs down, it is `hardware`. */
+export function factsOfView(view: NodeView, hardware: string): NodeFacts {
+  return {
+    id: view.id,
+    name: view.name,
+    hardware: view.hardware || hardware,
+    role: view.role,
+    version: view.version,
+    image: view.telemetry?.image ?? 0,
+    online: view.presence !== "lost",
+    root: view.role === "root",
+    children: view.telemetry?.children ?? 0,
+    hops: Math.max(0, view.hops),
+  };
 }

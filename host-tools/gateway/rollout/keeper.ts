@@ -7,6 +7,7 @@ import { replay } from "./apply";
 import { memoryJournal } from "./journal";
 import type { NodeFacts } from "./plan";
 import type { Policy } from "./policy";
+import { nameIn } from "./report";
 import { createRollout, imageFacts, planRollout, rolloutId, type RunningRollout } from "./rollout";
 import type { OpenRollout, RolloutStore, Wish } from "./store";
 
@@ -24,10 +25,6 @@ export interface CarryOptions {
   say(text: string): void;
 }
 
-export function nodeNames(rollout: RunningRollout): (node: number) => string {
-  return (node) => rollout.record().nodes[node]?.name ?? node.toString(16).padStart(8, "0");
-}
-
 /** What a person at this or another terminal wants. What cannot be done now is said, and no end of anything. */
 export function fulfil(rollout: RunningRollout, wish: Wish, say: (text: string) => void): void {
   try {
@@ -35,7 +32,7 @@ export function fulfil(rollout: RunningRollout, wish: Wish, say: (text: string) 
     else if (wish === "abort") {
       const late = rollout.abort();
       if (late.length > 0)
-        say(`too late to stop ${late.map(nodeNames(rollout)).join(", ")}: they restart into the image already`);
+        say(`too late to stop ${late.map(nameIn(rollout.record())).join(", ")}: they restart into the image already`);
     } else rollout[wish]();
   } catch (error) {
     if (!(error instanceof EspalierError)) throw error;
@@ -125,9 +122,7 @@ export function keepRollouts(
           takeWishes: () => [],
           release: () => undefined,
         });
-      const opened = store.create(id, image);
-      opened.journal.append(planned);
-      return take({ ...opened, journal: { ...opened.journal, events: [planned] } });
+      return take(store.begin(planned, image));
     },
     resume() {
       try {

@@ -18,10 +18,14 @@ function paintState(state: string, colors: Colors): string {
   return ["failed", "stuck", "aborted"].includes(state) ? colors.red(state) : state;
 }
 
+export function nameIn(record: RolloutRecord): (node: number) => string {
+  return (node) => record.nodes[node]?.name ?? node.toString(16).padStart(8, "0");
+}
+
 /** What a rollout would do, before it does anything. */
 export function previewText(record: RolloutRecord): string {
   const { preview, waves, image, policy } = record;
-  const name = (id: number): string => record.nodes[id]?.name ?? id.toString(16).padStart(8, "0");
+  const name = nameIn(record);
   const names = (ids: readonly number[]): string =>
     ids.length > 12 ? `${ids.slice(0, 12).map(name).join(", ")} and ${ids.length - 12} more` : ids.map(name).join(", ");
   const lines = [

@@ -5,7 +5,7 @@ import { asEspalierError, EspalierError, EXIT } from "../../errors";
 import type { Distribution, NodeReport } from "../distribution";
 import type { AlertView, MeshEvent, Rollout, RolloutView } from "../fleet-view";
 import { apply, replay } from "./apply";
-import { decide, type Orders, orders, tooLate } from "./decide";
+import { decide, NO_ORDERS, type Orders, orders, tooLate } from "./decide";
 import type { Journal } from "./journal";
 import { type ImageFacts, isNewImage, makePlan, type NodeFacts } from "./plan";
 import type { Policy } from "./policy";
@@ -106,7 +106,7 @@ export function createRollout(planned: EventOf<"planned"> | null, ports: Rollout
   const sequences = new Map<number, number>();
   const missingSince = new Map<number, number>();
   let unlinkedSince = 0;
-  let sent: Orders = { offer: [], whole: false, activate: [], drop: false, rollBack: [] };
+  let sent: Orders = NO_ORDERS;
   let offeredAt = -Infinity;
   let orderedAt = -Infinity;
   let membersBefore = 0;

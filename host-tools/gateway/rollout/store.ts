@@ -9,7 +9,7 @@ import type { Image } from "../../build/image";
 import { EspalierError, EXIT } from "../../errors";
 import { replay } from "./apply";
 import { type Journal, openJournal, readEvents } from "./journal";
-import { isOver, type RolloutRecord } from "./record";
+import { type EventOf, isOver, type RolloutRecord } from "./record";
 
 export const ROLLOUTS_FOLDER = path.join(".espalier", "rollouts");
 
@@ -64,6 +64,13 @@ export class RolloutStore {
     this.#write(this.#file(id, ".image"), image);
     if (whole) this.#write(this.#file(id, ".whole.image"), whole);
     return this.#take(id, image, whole);
+  }
+
+  /** A new rollout with its plan in the journal. @throws EspalierError as `create` */
+  begin(planned: EventOf<"planned">, image: Image, whole: Image | null = null): OpenRollout {
+    const opened = this.create(planned.id, image, whole);
+    opened.journal.append(planned);
+    return { ...opened, journal: { ...opened.journal, events: [planned] } };
   }
 
   #write(file: string, image: Image): void {

@@ -1,6 +1,6 @@
 /** A rollout's record as dashboards, bridges and commands see it. */
 import type { AlertView, MeshEvent, RolloutNode, RolloutView } from "../fleet-view";
-import type { NodeReport } from "../distribution";
+import { type NodeReport, tally } from "../distribution";
 import type { NodeRecord, RolloutEvent, RolloutRecord } from "./record";
 
 /** Phases in which the node's own word says more than ours. */
@@ -33,20 +33,14 @@ function nodeView(record: RolloutRecord, node: NodeRecord, live: NodeReport | un
   };
 }
 
-/**
- * Chunk frames of all that counted theirs, and the least that as many senders need. A wave in which the whole image went
- * out beside its delta has no such bound.
- */
 function transmissionsOf(record: RolloutRecord, live: ReadonlyMap<number, NodeReport>, own: number) {
   const counts = [
     own,
     ...Object.values(record.nodes).map(({ node, sent }) => Math.max(sent, live.get(node)?.sent ?? 0)),
   ];
+  // In such a wave the whole image went out beside its delta.
   const mixed = record.waves.some(({ wholeAt }) => wholeAt > 0);
-  return {
-    transmissions: counts.reduce((sum, count) => sum + count, 0),
-    lowerBound: mixed ? 0 : record.image.chunks * counts.filter((count) => count > 0).length,
-  };
+  return tally(counts, record.image.chunks, mixed);
 }
 
 /**
