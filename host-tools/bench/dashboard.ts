@@ -31,8 +31,8 @@ async function load(print: (text: string) => void): Promise<void> {
   clearInterval(reporting);
   delay.disable();
   const used = process.cpuUsage(cpu);
-  const told = new Promise<{ messages: number; bytes: number }>((resolve) =>
-    child.once("message", (value) => resolve(value as { messages: number; bytes: number })),
+  const told = new Promise<{ messages: number }>((resolve) =>
+    child.once("message", (value) => resolve(value as { messages: number })),
   );
   child.send("end");
   const { messages } = await told;

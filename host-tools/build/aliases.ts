@@ -1,5 +1,5 @@
 import { parse } from "acorn";
-import { type AnyNode, analyse, childrenOf, nameOf } from "./scopes";
+import { type AnyNode, analyse, childrenOf, type Edit, edited, nameOf } from "./scopes";
 
 /** Built-in objects whose functions need no `this`. */
 const OBJECTS: ReadonlySet<string> = new Set(["Math", "JSON", "E", "String", "Object", "Number"]);
@@ -52,7 +52,7 @@ export function aliasBuiltIns(script: string): string {
   const root = analyse(program);
   const wrapper = root.children[0];
   if (wrapper === undefined) return script;
-  const edits: { start: number; end: number; text: string }[] = [];
+  const edits: Edit[] = [];
   const aliases: string[] = [];
   const reads = [...builtInReads(program, root.free)].sort(([a], [b]) => (a < b ? -1 : 1));
   for (const [key, uses] of reads) {
@@ -65,12 +65,5 @@ export function aliasBuiltIns(script: string): string {
   if (aliases.length === 0) return script;
   const head = (wrapper.node.body as AnyNode).start + 1;
   edits.push({ start: head, end: head, text: `var ${aliases.join(",")};` });
-  edits.sort((a, b) => a.start - b.start);
-  let result = "";
-  let at = 0;
-  for (const edit of edits) {
-    result += script.slice(at, edit.start) + edit.text;
-    at = edit.end;
-  }
-  return result + script.slice(at);
+  return edited(script, edits);
 }

@@ -1,18 +1,13 @@
 /** Functions of text that is evaluated out of flash as arrow functions, which are shorter. */
 import { parse } from "acorn";
-import { type AnyNode, childrenOf, type Edit, isFunction, nameOf, statementsOf } from "./scopes";
+import { type AnyNode, childrenOf, type Edit, edited, isFunction, nameOf, statementsOf, usesThis } from "./scopes";
 
 /** A parameter of such a name could be read as the engine's object, pin or function: "E", "D4", "print". */
 function mayBeEngines(name: string): boolean {
   return name.length > 2 || name === "E" || /^[A-Z]./.test(name);
 }
 
-/** The function itself, and no other one inside it, uses `this` or `arguments`. */
-function asksForItself(fn: AnyNode): boolean {
-  const inside = (node: AnyNode): boolean =>
-    node.type === "ThisExpression" || (!isFunction(node) && childrenOf(node).some(inside));
-  return usesArguments(fn) || statementsOf(fn).some(inside);
-}
+const headOf = (names: readonly string[]): string => `${names.length === 1 ? names[0]! : `(${names.join(",")})`}=>`;
 
 /** Where an arrow function may stand without parentheses around it: `parent` has it as a whole value. */
 function isWholeValue(node: AnyNode, parent: AnyNode): boolean {
@@ -29,18 +24,16 @@ function isWholeValue(node: AnyNode, parent: AnyNode): boolean {
 export function shortenNested(text: string): string {
   const edits: Edit[] = [];
   const visit = (node: AnyNode, parent: AnyNode): void => {
-    if (node.type === "FunctionExpression" && isWholeValue(node, parent) && !asksForItself(node)) {
+    if (node.type === "FunctionExpression" && isWholeValue(node, parent) && !usesThis(node) && !usesArguments(node)) {
       const names = (node.params as AnyNode[]).map(nameOf);
       const plain = !node.id && !names.some(mayBeEngines);
-      const head = `${names.length === 1 ? names[0]! : `(${names.join(",")})`}=>`;
-      if (plain) edits.push({ start: node.start - 1, end: (node.body as AnyNode).start - 1, text: head });
+      if (plain) edits.push({ start: node.start - 1, end: (node.body as AnyNode).start - 1, text: headOf(names) });
     }
     for (const child of childrenOf(node)) visit(child, node);
   };
   const program = parse(`(${text})`, { ecmaVersion: 2015 }) as unknown as AnyNode;
   visit(program, program);
-  edits.sort((a, b) => b.start - a.start);
-  return edits.reduce((result, { start, end, text: head }) => result.slice(0, start) + head + result.slice(end), text);
+  return edited(text, edits);
 }
 
 /** Whether the function itself, and no other one inside it, uses `arguments`. */
@@ -61,7 +54,7 @@ const LONGEST_EXPRESSION = 80;
 export function arrow(node: AnyNode, render: (from: number, to: number, inside: AnyNode) => string): string | null {
   const names = (node.params as AnyNode[]).map(nameOf);
   if (names.some(mayBeEngines) || usesArguments(node) || (node.type === "FunctionExpression" && node.id)) return null;
-  const head = `${names.length === 1 ? names[0]! : `(${names.join(",")})`}=>`;
+  const head = headOf(names);
   const body = node.body as AnyNode;
   const statements = statementsOf(node).filter((one) => typeof one.directive !== "string");
   const value = statements.length === 1 && statements[0]!.type === "ReturnStatement" ? statements[0]!.argument : null;

@@ -86,8 +86,9 @@ export async function bundle(options: BundleOptions): Promise<Bundle> {
     ...options.defines,
   });
   const minify = options.minify ?? true;
-  const internal = internalNames(root, linked.modules);
+  const internal = minify ? internalNames(root, linked.modules) : [];
   const flat = inlineSingleUse(dropUnusedMethods(linked.code));
+  const origins = decodeSourceMap(linked.map);
   const minified = async (how: esbuild.TransformOptions): Promise<{ code: string; mappings: Mapping[] }> => {
     // A keyword on the engine. The minifier gives nothing the name of a global that is used.
     const { code, map } = await esbuild.transform(`${flat.text}of;`, {
@@ -96,7 +97,7 @@ export async function bundle(options: BundleOptions): Promise<Bundle> {
       sourcemap: "external",
       sourcesContent: false,
     });
-    const mappings = flat.retrace(decodeSourceMap(map), decodeSourceMap(linked.map));
+    const mappings = flat.retrace(decodeSourceMap(map), origins);
     return { code: code.replace(/[;,]\s*of;\s*$/, ";"), mappings };
   };
   const { code: script, mappings } = await minified({ minifySyntax: minify, minifyWhitespace: minify });

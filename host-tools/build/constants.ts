@@ -9,6 +9,7 @@ import {
   analyse,
   childrenOf,
   type Edit,
+  edited,
   isFunction,
   nameOf,
   owns,
@@ -121,13 +122,5 @@ export function inlineConstants(code: string): string {
   };
   replace(outermost, new Set());
 
-  edits.sort((a, b) => a.start - b.start || a.end - b.end);
-  let result = "";
-  let at = 0;
-  for (const edit of edits) {
-    if (edit.start < at) continue;
-    result += code.slice(at, edit.start) + edit.text;
-    at = edit.end;
-  }
-  return result + code.slice(at);
+  return edited(code, edits);
 }

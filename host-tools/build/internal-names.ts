@@ -91,13 +91,19 @@ function declaresType(source: ts.SourceFile, names: readonly string[]): boolean 
 /** The firmware's part of a bundle, and the sources that its types come from. */
 function sourcesOf(firmware: string, modules: readonly string[]): Map<string, ts.SourceFile> {
   const found = new Map<string, ts.SourceFile>();
+  const parsed = new Map<string, ts.SourceFile>();
+  const sourceOf = (file: string): ts.SourceFile => {
+    const source = parsed.get(file) ?? parse(path.join(firmware, file));
+    parsed.set(file, source);
+    return source;
+  };
   const pending = modules.filter((module) => module.startsWith("firmware/")).map((module) => module.slice(9));
   for (let file = pending.pop(); file !== undefined; file = pending.pop()) {
     if (found.has(file)) continue;
-    const source = parse(path.join(firmware, file));
+    const source = sourceOf(file);
     found.set(file, source);
     for (const one of importsOf(firmware, file, source)) {
-      if (!found.has(one.file) && declaresType(parse(path.join(firmware, one.file)), one.names)) pending.push(one.file);
+      if (!found.has(one.file) && declaresType(sourceOf(one.file), one.names)) pending.push(one.file);
     }
   }
   return found;

@@ -22,12 +22,14 @@ import {
   analyse,
   childrenOf,
   type Edit,
+  edited,
   isFunction,
   nameOf,
   owns,
   type Scope,
   statementsOf,
   freshNames,
+  usesThis,
 } from "./scopes";
 import { placesFor } from "./stable-choice";
 
@@ -80,9 +82,7 @@ function needsIdentity(code: string, start: number, end: number): boolean {
 
 /** A function that the helper's evaluation would change: it asks who it was called on, or sees an error that was caught. */
 function bound(scope: Scope): boolean {
-  const usesThis = (node: AnyNode): boolean =>
-    node.type === "ThisExpression" || (!isFunction(node) && childrenOf(node).some(usesThis));
-  return scope.caught.length > 0 || statementsOf(scope.node).some(usesThis);
+  return scope.caught.length > 0 || usesThis(scope.node);
 }
 
 /** A member expression. */
@@ -463,6 +463,8 @@ function place(main: string, texts: readonly string[]): string {
 /** Takes the directives out of a script in which nothing can be moved. */
 function strip(code: string, root: Scope): string {
   const directives = [...everyScope(root)].filter(isCold).map((scope) => statementsOf(scope.node)[0]!);
-  directives.sort((a, b) => b.start - a.start);
-  return directives.reduce((text, { start, end }) => text.slice(0, start) + text.slice(end), code);
+  return edited(
+    code,
+    directives.map(({ start, end }) => ({ start, end, text: "" })),
+  );
 }

@@ -32,6 +32,25 @@ export interface Edit {
   text: string;
 }
 
+/** [from, to) of a text with edits, in any order, made; of two that overlap the first one is. */
+export function edited(code: string, edits: readonly Edit[], from = 0, to = code.length): string {
+  let result = "";
+  let at = from;
+  for (const { start, end, text } of [...edits].sort((a, b) => a.start - b.start || a.end - b.end)) {
+    if (start < at) continue;
+    result += code.slice(at, start) + text;
+    at = end;
+  }
+  return result + code.slice(at, to);
+}
+
+/** The function itself, and no other one inside it, uses `this`. */
+export function usesThis(fn: AnyNode): boolean {
+  const inside = (node: AnyNode): boolean =>
+    node.type === "ThisExpression" || (!isFunction(node) && childrenOf(node).some(inside));
+  return statementsOf(fn).some(inside);
+}
+
 /** One name read or written in a scope's own statements. */
 export interface Reference {
   name: string;

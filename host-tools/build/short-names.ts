@@ -3,11 +3,10 @@
  * more use of something would rename half a bundle, all of which a delta would carry. A name's short form follows from
  * the name itself, and from others only where both would like the same.
  */
-import { parse } from "acorn";
 import { type Binding, bindingsOf } from "./bindings";
 import { FREQUENT_GLOBALS, FREQUENT_MEMBERS } from "./frequent-names";
 import { engineNames } from "./overlay";
-import { type AnyNode, childrenOf, type Edit, isFunction, nameOf } from "./scopes";
+import { type AnyNode, childrenOf, type Edit, edited, isFunction, nameOf } from "./scopes";
 import { preferred } from "./stable-choice";
 
 const SMALL = [..."abcdefghijklmnopqrstuvwxyz$_"];
@@ -92,7 +91,7 @@ function localName(binding: Binding, chosen: ReadonlyMap<Binding, string>): stri
 export function shortenNames(code: string, internal: readonly string[]): string {
   const { all, program, at: places, globals } = bindingsOf(code);
   const edits: Edit[] = [];
-  const members = memberNames(parse(code, { ecmaVersion: 5 }) as unknown as AnyNode);
+  const members = memberNames(program.node);
   const own = internal.filter((name) => members.has(name));
   const kept = [...members.keys()].filter((name) => !own.includes(name));
   for (const [name, text] of shortFor(own, FREQUENT_MEMBERS, new Set(kept))) {
@@ -109,12 +108,5 @@ export function shortenNames(code: string, internal: readonly string[]): string 
   for (const [start, binding] of places)
     edits.push({ start, end: start + binding.name.length, text: chosen.get(binding)! });
 
-  edits.sort((a, b) => a.start - b.start);
-  let result = "";
-  let at = 0;
-  for (const { start, end, text } of edits) {
-    result += code.slice(at, start) + text;
-    at = end;
-  }
-  return result + code.slice(at);
+  return edited(code, edits);
 }

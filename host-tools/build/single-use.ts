@@ -11,7 +11,6 @@
  * outside branches and loops, as a statement, an initialiser, the right side of an assignment, what is returned, or an
  * argument. The function must not use `this` or `arguments`, and return nowhere but at its end.
  */
-import { parse } from "acorn";
 import { type Binding, bindingsOf } from "./bindings";
 import { MovedText } from "./moved-text";
 import { type AnyNode, childrenOf, isFunction, nameOf, statementsOf } from "./scopes";
@@ -115,8 +114,8 @@ class Inliner {
   private readonly out: MovedText;
 
   constructor(private readonly code: string) {
-    const program = parse(code, { ecmaVersion: 6 }) as unknown as AnyNode;
     this.bindings = bindingsOf(code);
+    const program = this.bindings.program.node;
     this.out = new MovedText(code);
     const call = (statementsOf(program)[0]?.expression ?? program) as AnyNode;
     this.wrapper = call.callee as AnyNode;

@@ -3,7 +3,7 @@
  * one to three variables of RAM, so the bundle's own names become globals, as if typed at the console.
  */
 import { parse } from "acorn";
-import { type AnyNode, analyse, owns, type Scope } from "./scopes";
+import { type AnyNode, analyse, type Edit, edited, owns, type Scope } from "./scopes";
 
 /** Places where the outermost function's `name` is read, written or declared. */
 function uses(outermost: Scope, name: string): { start: number; end: number }[] {
@@ -45,7 +45,7 @@ export function unwrap(script: string, reserved: ReadonlySet<string>): string {
   const code = script.trim();
   const outermost = analyse(parse(code, { ecmaVersion: 5 }) as unknown as AnyNode).children[0]!;
   const declared = declarators(outermost);
-  const edits: { start: number; end: number; text: string }[] = [];
+  const edits: Edit[] = [];
   for (const name of new Set([...outermost.functions.keys(), ...outermost.variables.keys()])) {
     if (!reserved.has(name) && !/^[A-Z]\d+$/.test(name)) continue;
     let text = `${name}_`;
@@ -53,13 +53,6 @@ export function unwrap(script: string, reserved: ReadonlySet<string>): string {
     for (const { start, end } of [...uses(outermost, name), ...(declared.get(name) ?? [])])
       edits.push({ start, end, text });
   }
-  edits.sort((a, b) => a.start - b.start);
   const body = outermost.node.body as AnyNode;
-  let result = "";
-  let at = body.start + 1;
-  for (const edit of edits) {
-    result += code.slice(at, edit.start) + edit.text;
-    at = edit.end;
-  }
-  return result + code.slice(at, body.end - 1);
+  return edited(code, edits, body.start + 1, body.end - 1);
 }

@@ -1,5 +1,6 @@
 /** The table of alert rules in docs/status.md, made of the rules themselves. `tsx host-tools/docs/rule-table.ts` prints it. */
 import { defaultRules, metricNames, parseRule } from "../../firmware/status/rules";
+import { markdownTable } from "./markdown-table";
 
 const SEVERITIES = ["info", "warning", "critical"];
 
@@ -39,10 +40,7 @@ export function ruleTable(): string {
       window,
     ]);
   }
-  const widths = rows[0]!.map((_, i) => Math.max(...rows.map((row) => row[i]!.length)));
-  const line = (cells: string[]): string => `| ${cells.map((cell, i) => cell.padEnd(widths[i]!)).join(" | ")} |`;
-  const rule = `| ${widths.map((width) => "-".repeat(width)).join(" | ")} |`;
-  return [line(rows[0]!), rule, ...rows.slice(1).map(line)].join("\n");
+  return markdownTable(rows);
 }
 
 if (require.main === module) console.log(ruleTable());

@@ -1,6 +1,7 @@
 /** The tables of docs/wire.md that are made from the frame definitions. `tsx host-tools/docs/wire-tables.ts` prints them. */
 import { DELTA_FIELDS, DELTA_FIRST, telemetryDeltas, telemetryFields } from "../../firmware/wire/telemetry";
 import { TELEMETRY_MEANINGS } from "./telemetry-meanings";
+import { markdownTable } from "./markdown-table";
 
 const TYPES: Record<string, [name: string, bytes: number]> = {
   B: ["u8", 1],
@@ -30,10 +31,7 @@ export function telemetryTable(): string {
     offset += bytes;
   }
   rows.push([String(offset), "u32", "", "", "CRC-32 of the bytes before"]);
-  const widths = rows[0]!.map((_, i) => Math.max(...rows.map((row) => row[i]!.length)));
-  const line = (cells: string[]): string => `| ${cells.map((cell, i) => cell.padEnd(widths[i]!)).join(" | ")} |`;
-  const rule = `| ${widths.map((width) => "-".repeat(width)).join(" | ")} |`;
-  return [line(rows[0]!), rule, ...rows.slice(1).map(line)].join("\n");
+  return markdownTable(rows);
 }
 
 if (require.main === module) console.log(telemetryTable());

@@ -1,10 +1,9 @@
 import { bundle } from "../../host-tools/build/bundle";
-import { makeImage } from "../../host-tools/build/image";
 import { type Listener, Mosquitto, PASSWORD, USER } from "../exporters/support/mosquitto";
 import { complaints } from "../exporters/support/schemas";
 import { freePort } from "../exporters/support/service";
 import { describeWith } from "../exporters/support/tools";
-import { flashFor, interpreter, NodeProcess, PRODUCT, until, wifiShim } from "./nodes";
+import { flashFor, imageOf, interpreter, NodeProcess, PRODUCT, until, wifiShim } from "./nodes";
 import { describeEngine } from "./support";
 
 const MAC = "b2:00:b2:d0:5e:01";
@@ -24,14 +23,7 @@ describeEngine("a whole node with the role bridge, behind a router", () => {
       const kind = interpreter();
       like = kind.like;
       const { code } = await bundle({ app: null, role: "bridge", board: "esp32-devkitc", version: "1.4.2" });
-      const image = makeImage({
-        code,
-        product: PRODUCT,
-        hardware: "ESP32",
-        role: "bridge",
-        version: "1.4.2",
-        encoding: "raw",
-      });
+      const image = imageOf(code, "1.4.2", "raw", undefined, "bridge");
       const shim = wifiShim({ mac: MAC, seen: [ROUTER], ip: "192.168.1.20", gw: "192.168.1.1" }, 250);
       const settings = {
         role: "bridge",

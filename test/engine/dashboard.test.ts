@@ -9,7 +9,6 @@ import { createRing } from "../../firmware/status/ring";
 import { le16, le32 } from "../../firmware/wire/bytes";
 import { encodeTelemetry, type Telemetry } from "../../firmware/wire/telemetry";
 import { bundle } from "../../host-tools/build/bundle";
-import { makeImage } from "../../host-tools/build/image";
 import { buildLoader } from "../../host-tools/build/loader";
 import { buildPage, storedPage } from "../../host-tools/dashboard/page-bundle";
 import { memoryRegion } from "../../host-tools/device/memory-region";
@@ -20,22 +19,14 @@ import { crc32 } from "node:zlib";
 import { apiSuite, Browser } from "../dashboard/api-suite";
 import { launchChromium } from "../dashboard/chromium";
 import { FakeFleet, idOf } from "../dashboard/fake-fleet";
-import { interpreter, NodeProcess, PRODUCT, until, wifiShim } from "./nodes";
+import { freePort } from "../exporters/support/service";
+import { imageOf, interpreter, NodeProcess, PRODUCT, until, wifiShim } from "./nodes";
 import { describeEngine } from "./support";
 
 const SELF = 0xc4a0ffe1;
 const TOKEN = "token-of-the-engine-test";
 const HISTORY_PAGES = 24;
 const STEPS = 288;
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = net.createServer().listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as net.AddressInfo;
-      server.close(() => resolve(port));
-    });
-  });
-}
 
 /** A day of all nodes, as the node itself would have written it. */
 function seedHistory(flash: Buffer, from: number, pages: number): void {
@@ -74,14 +65,7 @@ class Dashboard {
       board: "esp32-devkitc",
       version: "1.0.0",
     });
-    const image = makeImage({
-      code,
-      product: PRODUCT,
-      hardware: "ESP32",
-      role: "dashboard",
-      version: "1.0.0",
-      encoding: "raw",
-    });
+    const image = imageOf(code, "1.0.0", "raw", undefined, "dashboard");
     const meshPort = await freePort();
     const webPort = await freePort();
     const mac = `24:0a:${SELF.toString(16).match(/../g)!.join(":")}`;
